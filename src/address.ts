@@ -1,0 +1,66 @@
+/** Where to connect to: URL and subprotocols, checked as the WebSocket standard does (WHATWG WebSockets, section 3.1). */
+
+import type { Address } from './attempt.ts';
+import type { AttemptContext } from './connection.ts';
+import { HoldfastError } from './errors.ts';
+
+/** What a provider is told. */
+export type ProviderContext = AttemptContext & {
+  /** Aborted when the attempt is given up; a result that comes later is ignored. */
+  readonly signal: AbortSignal;
+};
+
+/** A value, or a function that is asked for it on every attempt. */
+export type Provided<T> = T | ((context: ProviderContext) => T | Promise<T>);
+
+export type UrlSource = Provided<string | URL>;
+export type ProtocolsSource = Provided<string | string[] | undefined>;
+
+/** Characters of an HTTP token (RFC 9110 section 5.6.2). */
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
+
+/** The URL that a WebSocket to `url` has. Throws SyntaxError, as `new WebSocket(url)` does. */
+export function parseUrl(url: string | URL): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
+  } catch {
+    return syntaxError(`The URL '${url}' is invalid.`);
+  }
+  parsed.protocol = parsed.protocol.replace('http', 'ws');
+  const { href } = parsed;
+  if (!/^wss?:/.test(href)) syntaxError(`The URL '${url}' must have the scheme ws, wss, http or https.`);
+  if (href.includes('#')) syntaxError(`The URL '${url}' must not have a fragment.`);
+  return href;
+}
+
+/** The subprotocols as a list. Throws SyntaxError at duplicates and bad tokens, as `new WebSocket(url, protocols)` does. */
+export function parseProtocols(protocols: string | Iterable<string> | undefined = []): string[] {
+  const list = typeof protocols === 'object' && protocols ? Array.from(protocols, String) : [`${protocols}`];
+  for (const [i, protocol] of list.entries())
+    if (!TOKEN.test(protocol) || list.indexOf(protocol) < i) syntaxError(`The subprotocol '${protocol}' is invalid or given twice.`);
+  return list;
+}
+
+/** Asks both sources. What a provider throws is thrown on; what it returns and cannot be used is an ADDRESS_INVALID error. */
+export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource, context: ProviderContext): Promise<Address> {
+  const ask = async <T>(source: Provided<T>) => (typeof source === 'function' ? (source as (context: ProviderContext) => T)(context) : source);
+  const [where, which] = await Promise.all([ask(url), ask(protocols)]);
+  try {
+    if (!/String|URL/.test(tagOf(where))) throw new TypeError(`The url provider returned ${String(where)}; it returns a string or a URL`);
+    if (!/String|Array|Undefined/.test(tagOf(which)))
+      throw new TypeError(`The protocols provider returned ${String(which)}; it returns a string, an array of strings or undefined`);
+    return { url: parseUrl(where), protocols: parseProtocols(which) };
+  } catch (error) {
+    throw new HoldfastError('ADDRESS_INVALID', (error as Error).message, error);
+  }
+}
+
+/** The class of a value, whichever window it comes from. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+function syntaxError(message: string): never {
+  throw new DOMException(message, 'SyntaxError');
+}

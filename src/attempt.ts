@@ -1,0 +1,159 @@
+/**
+ * One attempt and the socket that comes of it: resolve the address, make the socket, settle exactly once.
+ *
+ * `error` and `close` are two signals that may come together, alone, twice or never, and the constructor may throw: all of it goes
+ * through one funnel. Once dropped or over, an attempt is deaf: what comes late from it reaches nobody.
+ */
+
+import type { Event, Loss } from './core/machine.ts';
+import { type ErrorCode, HoldfastError } from './errors.ts';
+import { Handshake, type HandshakeSocket } from './handshake.ts';
+import type { Clock } from './io/clock.ts';
+import { CLOSED, type CreateSocket, OPEN, type WebSocketLike } from './io/web-socket.ts';
+
+/** Where to connect to. */
+export interface Address {
+  readonly url: string;
+  readonly protocols: string[];
+}
+
+/** What an attempt needs, and whom it tells. */
+export interface AttemptHost {
+  readonly clock: Clock;
+  readonly createSocket: CreateSocket;
+  resolve(signal: AbortSignal): Address | Promise<Address>;
+  /** Sets up the socket, before anything happens on it. */
+  prepare(socket: WebSocketLike): void;
+  happened(event: Event): void;
+  received(event: MessageEvent): void;
+  /** It is over. `permanent`: trying again cannot help. */
+  lost(loss: Loss, permanent: boolean): void;
+}
+
+/** The names under which browsers refuse a socket for good: mixed content, an address they cannot read, Firefox under a CSP. */
+const PERMANENT = /^(Security|Syntax)Error$|CONTENT_BLOCKED/;
+
+export class Attempt {
+  /** The socket, once there is one. */
+  socket: WebSocketLike | undefined;
+  readonly #host: AttemptHost;
+  readonly #abort = new AbortController();
+  #handshake: Handshake | undefined;
+  #opened = false;
+  #closing = false;
+  /** Reported or given up: nothing more is said. */
+  #over = false;
+  #error: Error | undefined;
+  #settling: unknown;
+
+  constructor(host: AttemptHost) {
+    this.#host = host;
+  }
+
+  /** Resolves the address and makes the socket, not before the next microtask. */
+  async start(): Promise<void> {
+    const host = this.#host;
+    try {
+      const { url, protocols } = await host.resolve(this.#abort.signal);
+      if (!this.#over) host.happened({ type: 'addressResolved' });
+      if (!this.#over) this.#open(url, protocols);
+    } catch (error) {
+      const invalid = error instanceof HoldfastError && error.code === 'ADDRESS_INVALID';
+      this.#fail(invalid ? error : failure('ADDRESS_FAILED', 'No address to connect to', error), invalid);
+    }
+  }
+
+  /** Runs the hook over the open socket; it may take no longer than what is left of the connect timeout. */
+  async runHandshake(hook: (socket: HandshakeSocket, options: { signal: AbortSignal }) => unknown): Promise<void> {
+    const handshake = new Handshake(this.socket as WebSocketLike);
+    this.#handshake = handshake;
+    let outcome: unknown;
+    try {
+      outcome = await hook(handshake, { signal: this.#abort.signal });
+    } catch (error) {
+      if (!this.#closing) this.#fail(failure('HANDSHAKE_FAILED', 'The handshake failed', error));
+      return;
+    }
+    if (this.#over) return;
+    this.#handshake = undefined;
+    this.#host.happened({ type: 'handshakeDone', resumed: (outcome as { resumed?: boolean } | undefined)?.resumed === true });
+    for (const event of handshake.end()) if (!this.#over) this.#host.received(event);
+  }
+
+  /** Asks for the closing handshake; its outcome is reported. */
+  close(code: number | undefined, reason: string): void {
+    this.#closing = true;
+    this.#abort.abort();
+    if (code === undefined && !reason) this.socket?.close();
+    else this.socket?.close(code, reason);
+  }
+
+  /** Gives up: from here on nothing is reported, and nothing is waited for (Chromium says "closed" of a dead link after 60 s). */
+  drop(code: number | undefined, reason: string): void {
+    this.#over = true;
+    this.#host.clock.clearTimeout(this.#settling);
+    this.#handshake?.end();
+    const { socket } = this;
+    if (socket) {
+      socket.onmessage = socket.onclose = null;
+      socket.onerror = () => {}; // the `ws` package throws at an error that nobody listens to
+      socket.onopen = () => socket.close();
+    }
+    try {
+      this.close(code, reason);
+    } catch {
+      // It is given up: if it cannot even be closed, there is nobody to tell.
+    }
+  }
+
+  #open(url: string, protocols: string[]): void {
+    let socket: WebSocketLike;
+    try {
+      socket = this.#host.createSocket(url, protocols);
+      this.#host.prepare(socket);
+    } catch (error) {
+      const permanent = PERMANENT.test((error as Error | undefined)?.name ?? '');
+      return this.#failSoon(failure('CONNECTION_FAILED', 'No WebSocket could be made', error), permanent);
+    }
+    this.socket = socket;
+    socket.onopen = () => this.#onOpen();
+    socket.onmessage = (event: MessageEvent) => (this.#handshake ? this.#handshake.deliver(event) : this.#host.received(event));
+    socket.onerror = (event?: ErrorEvent) =>
+      this.#failSoon(failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message));
+    socket.onclose = (event?: CloseEvent) => this.#settle(this.#error, event);
+    // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
+    if (socket.readyState === CLOSED) this.#failSoon(failure('CONNECTION_FAILED', 'The page may not connect there (is it its CSP?)'), true);
+    if (socket.readyState === OPEN) this.#onOpen();
+  }
+
+  #onOpen(): void {
+    if (this.#over || this.#opened) return;
+    this.#opened = true;
+    this.#host.happened({ type: 'socketOpened' });
+  }
+
+  /** A `close` event may follow at once and knows more. */
+  #failSoon(error: Error, permanent = false): void {
+    if (this.#error) return;
+    this.#error = error;
+    this.#settling = this.#host.clock.setTimeout(() => this.#fail(error, permanent), 0);
+  }
+
+  #fail(error: Error, permanent = false): void {
+    this.#settle(error, undefined, permanent);
+  }
+
+  #settle(error: Error | undefined, { code, reason, wasClean }: Partial<CloseEvent> = {}, permanent = false): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#host.clock.clearTimeout(this.#settling);
+    const kind = this.#opened ? 'closed' : 'failed';
+    // React Native may leave out the code.
+    this.#host.lost({ kind, code: code ?? 1006, reason: reason ?? '', wasClean: wasClean ?? false, error }, permanent);
+  }
+}
+
+function failure(code: ErrorCode, what: string, cause?: unknown): HoldfastError {
+  const detail = (cause as Error | undefined)?.message ?? cause;
+  return new HoldfastError(code, detail ? `${what}: ${detail}` : what, cause);
+}

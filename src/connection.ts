@@ -1,0 +1,269 @@
+/**
+ * The imperative shell around the machine: owns one attempt and one timer, feeds `transition()` and carries out its effects.
+ * It knows no frame and holds no message of the user's: what goes over the connection is the business of the {@link Link} above.
+ *
+ * Dispatch is run-to-completion: the state is new and its effects are done before anybody is told, and what is told comes in the
+ * order in which it happened, also when a listener closes or reconnects.
+ */
+
+import { type Address, Attempt } from './attempt.ts';
+import type { HeartbeatRules } from './core/heartbeat.ts';
+import {
+  type CloseRequest,
+  type Effect,
+  type Emission,
+  type Event,
+  HEARTBEAT_LOST,
+  initial,
+  type Loss,
+  type Model,
+  type Moment,
+  type Rules,
+  type State,
+  transition,
+} from './core/machine.ts';
+import type { Verdict } from './core/retry-policy.ts';
+import { guarded, HoldfastError } from './errors.ts';
+import type { HandshakeSocket } from './handshake.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { Clock } from './io/clock.ts';
+import type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
+import type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
+
+/** What is known when an address is asked for or a close is judged. */
+export interface AttemptContext {
+  /** Consecutive failures so far; 0 for the first attempt and after a stable connection. */
+  readonly attempt: number;
+  /** How the connection or attempt before ended. */
+  readonly cause: Loss | undefined;
+  /** Whether any connection ever opened. */
+  readonly everOpened: boolean;
+}
+
+/** What goes over a connection: the face above it implements this. */
+export interface Link {
+  /** The address of the next attempt. A {@link HoldfastError} with the code ADDRESS_INVALID is final. */
+  resolve(context: AttemptContext & { readonly signal: AbortSignal }): Address | Promise<Address>;
+  /** Sets up a socket that was just made. */
+  prepare(socket: WebSocketLike): void;
+  /** What has to succeed before an open socket is an open connection. */
+  handshake?: ((socket: HandshakeSocket, options: { signal: AbortSignal }) => unknown) | undefined;
+  /** A message on the open connection. */
+  message(event: MessageEvent): void;
+  /** What asks the peer for a sign of life; without it there is no heartbeat. */
+  ping?: (() => Data) | undefined;
+  /** Whether a message is nothing but an answer to a ping. */
+  isPong?: ((data: unknown) => boolean) | undefined;
+  /** Whether a loss may be retried. */
+  classifyClose(loss: Loss, context: AttemptContext): Verdict;
+  /** The state is another one. */
+  stateChanged(state: State, previous: State): void;
+  /** A connection opened or ended; `leftBehind` are the bytes that the socket given up last had accepted and not passed on. */
+  emitted(emission: Emission, leftBehind: number): void;
+}
+
+/** The world and the rules of a connection. */
+export interface ConnectionOptions extends Omit<Rules, 'handshake'> {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly lifecycle: Lifecycle;
+  readonly createSocket: CreateSocket;
+  readonly heartbeat: HeartbeatRules;
+}
+
+export class Connection {
+  readonly #link: Link;
+  readonly #options: ConnectionOptions;
+  readonly #rules: Rules;
+  #model: Model = initial;
+  #attempt: Attempt | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #timer: unknown;
+  #unwatch: (() => void) | undefined;
+  #leftBehind = 0;
+  /** Events that happened while effects were being carried out. */
+  readonly #events: Event[] = [];
+  #performing = false;
+  /** What is still to be told. */
+  readonly #news: (() => void)[] = [];
+  #telling = false;
+
+  constructor(link: Link, options: ConnectionOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#rules = { ...options, handshake: link.handshake !== undefined };
+  }
+
+  get state(): State {
+    return this.#model.state;
+  }
+
+  /** The socket of the current attempt, if it has one. Its owner is this connection: send on it while open, nothing else. */
+  get socket(): WebSocketLike | undefined {
+    return this.#attempt?.socket;
+  }
+
+  /** Bytes that the current socket has accepted and not passed on. */
+  get bufferedAmount(): number {
+    return this.socket?.bufferedAmount ?? 0;
+  }
+
+  /** Starts, if there is nothing going on. */
+  connect(): void {
+    this.#dispatch({ type: 'connectRequested' });
+  }
+
+  /** Makes a new connection now, whatever the state. */
+  reconnect(reason: string): void {
+    this.#dispatch({ type: 'reconnectRequested', reason });
+  }
+
+  /** Ends it for good. */
+  close(request: CloseRequest): void {
+    this.#dispatch({ type: 'closeRequested', ...request });
+  }
+
+  #dispatch(event: Event): void {
+    this.#events.push(event);
+    if (this.#performing) return;
+    this.#performing = true;
+    try {
+      for (let next = this.#events.shift(); next; next = this.#events.shift()) this.#step(next);
+    } finally {
+      this.#performing = false;
+    }
+    this.#tell();
+  }
+
+  #step(event: Event): void {
+    const { clock, random, lifecycle } = this.#options;
+    const { hidden, onLine } = lifecycle;
+    const moment: Moment = { now: clock.now(), wall: clock.wall(), random: random(), hidden, onLine };
+    const previous = this.#model.state;
+    const [model, effects] = transition(this.#model, event, moment, this.#rules);
+    const { state } = model;
+    this.#model = model;
+    if (state !== previous) this.#news.push(() => this.#link.stateChanged(state, previous));
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #tell(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#news.shift(); next; next = this.#news.shift()) guarded(next);
+    this.#telling = false;
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'openSocket':
+        return this.#open();
+      case 'runHandshake':
+        return void this.#attempt?.runHandshake(this.#link.handshake as NonNullable<Link['handshake']>);
+      case 'closeSocket':
+        this.#heartbeat?.stop();
+        return guarded(() => this.#attempt?.close(effect.code, effect.reason));
+      case 'dropSocket':
+        return this.#drop(effect.loss);
+      case 'startTimer':
+        return this.#startTimer(effect.delay);
+      case 'stopTimer':
+        return this.#options.clock.clearTimeout(this.#timer);
+      case 'startHeartbeat':
+        return this.#startHeartbeat();
+      case 'probe':
+        return this.#heartbeat?.probe();
+      case 'watch':
+        this.#unwatch = this.#options.lifecycle.watch((signal) => this.#woke(signal));
+        return;
+      case 'unwatch':
+        return this.#unwatch?.();
+      default: {
+        const leftBehind = this.#leftBehind;
+        this.#news.push(() => this.#link.emitted(effect, leftBehind));
+      }
+    }
+  }
+
+  #open(): void {
+    const { clock, createSocket } = this.#options;
+    const { attempt, everOpened, cause } = this.#model.memory;
+    this.#attempt = new Attempt({
+      clock,
+      createSocket,
+      resolve: (signal) => this.#link.resolve({ attempt, everOpened, cause, signal }),
+      prepare: (socket) => this.#link.prepare(socket),
+      happened: (event) => this.#dispatch(event),
+      received: (event) => this.#received(event),
+      lost: (loss, permanent) => this.#lose(loss, permanent),
+    });
+    void this.#attempt.start();
+  }
+
+  /** Only codes that a page may send are sent: WebSocket.close() throws at others. */
+  #drop({ code, reason }: Loss): void {
+    this.#heartbeat?.stop();
+    this.#heartbeat = undefined;
+    this.#leftBehind = this.bufferedAmount;
+    if (code < 3000) this.#attempt?.drop(undefined, '');
+    else this.#attempt?.drop(code, reason);
+    this.#attempt = undefined;
+  }
+
+  /** Native WebSocket delivers nothing once `close()` was called, and nothing before it is open; other sockets may. */
+  #received(event: MessageEvent): void {
+    if (this.#model.state.status !== 'open') return;
+    const { isPong } = this.#link;
+    const pong = isPong !== undefined && guarded(() => isPong(event.data)) === true;
+    this.#heartbeat?.heard(pong);
+    if (!pong) this.#link.message(event);
+  }
+
+  /** The verdict is asked for first: it is user code, which may well have closed or replaced the connection itself. */
+  #lose(loss: Loss, permanent = false): void {
+    const { state, memory } = this.#model;
+    const verdict = permanent || state.status === 'closing' ? 'refused' : this.#link.classifyClose(loss, memory);
+    if (state === this.#model.state) this.#dispatch({ type: 'lost', loss, verdict });
+  }
+
+  #startTimer(delay: number): void {
+    const { clock } = this.#options;
+    const buffered = this.bufferedAmount;
+    clock.clearTimeout(this.#timer);
+    this.#timer = clock.setTimeout(() => {
+      const { state } = this.#model;
+      if (state.status === 'connecting') return this.#lose(timedOut(delay, state.phase));
+      // A slow link is not a dead one: while the last messages are leaving, closing may take its time.
+      if (this.bufferedAmount < buffered) return this.#startTimer(delay);
+      this.#dispatch({ type: 'timerFired' });
+    }, delay);
+  }
+
+  #startHeartbeat(): void {
+    const { ping } = this.#link;
+    if (!ping) return;
+    const { clock, heartbeat: rules } = this.#options;
+    this.#heartbeat = new Heartbeat({
+      clock,
+      rules,
+      ping: () => guarded(() => this.socket?.send(ping())),
+      bufferedAmount: () => this.bufferedAmount,
+      lost: () => {
+        const error = new HoldfastError('HEARTBEAT_LOST', 'No answer to a ping: the link is dead');
+        this.#lose({ kind: 'heartbeat', code: HEARTBEAT_LOST, reason: 'heartbeat lost', wasClean: false, error });
+      },
+    });
+  }
+
+  #woke(signal: LifecycleSignal): void {
+    if (signal === 'offline') return this.#heartbeat?.probe();
+    this.#dispatch({ type: 'wokeUp' });
+    if (signal === 'thawed' && this.state.status === 'open')
+      this.#lose({ kind: 'frozen', code: 1006, reason: 'page was frozen', wasClean: false });
+  }
+}
+
+function timedOut(timeout: number, phase: string): Loss {
+  const error = new HoldfastError('CONNECT_TIMEOUT', `No connection within ${timeout} ms (still ${phase})`);
+  return { kind: 'timeout', code: 1006, reason: '', wasClean: false, error };
+}

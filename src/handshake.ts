@@ -1,0 +1,64 @@
+/** The socket as a handshake sees it: send, and receive one message after the other. What it does not take is delivered after it. */
+
+import { HoldfastError } from './errors.ts';
+import type { Data, WebSocketLike } from './io/web-socket.ts';
+
+/** What a `handshake` works with, between the opening of the socket and the opening of the connection. */
+export interface HandshakeSocket {
+  /** The subprotocol that the server chose, or "". */
+  readonly protocol: string;
+  /** Sends at once, ahead of everything in the queue. */
+  send(data: Data): void;
+  /** The next message; rejects when the connection ends first. Messages never taken are delivered as events once it is open. */
+  receive(): Promise<string | ArrayBuffer | Blob>;
+}
+
+/** The inbox of one handshake. */
+export class Handshake implements HandshakeSocket {
+  readonly protocol: string;
+  readonly #socket: WebSocketLike;
+  readonly #inbox: MessageEvent[] = [];
+  readonly #waiting: PromiseWithResolversLike[] = [];
+  #ended = false;
+
+  constructor(socket: WebSocketLike) {
+    this.#socket = socket;
+    this.protocol = socket.protocol;
+  }
+
+  send(data: Data): void {
+    this.#socket.send(data);
+  }
+
+  receive(): Promise<string | ArrayBuffer | Blob> {
+    return new Promise((resolve, reject) => {
+      const event = this.#inbox.shift();
+      if (event) resolve(event.data);
+      else if (this.#ended) reject(ended());
+      else this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  /** A message came in. */
+  deliver(event: MessageEvent): void {
+    const next = this.#waiting.shift();
+    if (next) next.resolve(event.data);
+    else this.#inbox.push(event);
+  }
+
+  /** The handshake is over, well or badly: nobody waits any more, and what was not taken is handed back. */
+  end(): MessageEvent[] {
+    this.#ended = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(ended());
+    return this.#inbox.splice(0);
+  }
+}
+
+interface PromiseWithResolversLike {
+  resolve(data: string | ArrayBuffer | Blob): void;
+  reject(error: Error): void;
+}
+
+function ended(): Error {
+  return new HoldfastError('HANDSHAKE_FAILED', 'The connection ended before the handshake received another message');
+}

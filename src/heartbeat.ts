@@ -1,0 +1,73 @@
+/** The heart that beats by core/heartbeat.ts: sends pings, listens for life, keeps the one timer for it. */
+
+import { clampDelay } from './core/backoff.ts';
+import { ask, type Beat, type HeartbeatRules, judge, smooth } from './core/heartbeat.ts';
+import type { Clock } from './io/clock.ts';
+
+/** What a heartbeat needs of the connection it watches over. */
+export interface Patient {
+  readonly clock: Clock;
+  readonly rules: HeartbeatRules;
+  ping(): void;
+  bufferedAmount(): number;
+  lost(): void;
+}
+
+/** Watches over one open socket, from its opening to its end. */
+export class Heartbeat {
+  readonly #patient: Patient;
+  #heardAt: number;
+  #askedAt = 0;
+  #deadline: number | undefined;
+  #roundTrip = 0;
+  #buffered = 0;
+  #timer: unknown;
+
+  constructor(patient: Patient) {
+    this.#patient = patient;
+    this.#heardAt = patient.clock.now();
+    this.#act(this.#judge());
+  }
+
+  /** Something was received. A pong says how long the round trip took, anything else only that there is life. */
+  heard(pong: boolean): void {
+    const now = this.#patient.clock.now();
+    if (pong && this.#deadline !== undefined) this.#roundTrip = smooth(this.#roundTrip, now - this.#askedAt);
+    this.#heardAt = now;
+    this.#deadline = undefined;
+  }
+
+  /** There is a reason for doubt: ask now, unless a question with a near deadline is out already. */
+  probe(): void {
+    const now = this.#patient.clock.now();
+    const question = ask('probe', this.#life(), now, this.#patient.rules);
+    const deadline = this.#deadline ?? Infinity;
+    if (deadline < now || deadline > question.until) this.#act(question);
+  }
+
+  stop(): void {
+    this.#patient.clock.clearTimeout(this.#timer);
+  }
+
+  #life() {
+    const draining = this.#patient.bufferedAmount() < this.#buffered;
+    return { heardAt: this.#heardAt, deadline: this.#deadline, roundTrip: this.#roundTrip, draining };
+  }
+
+  #judge(): Beat {
+    return judge(this.#life(), this.#patient.clock.now(), this.#patient.rules);
+  }
+
+  #act(beat: Beat): void {
+    const { clock, ping, lost } = this.#patient;
+    if (beat.type === 'lost') return lost();
+    if (beat.type !== 'wait') {
+      this.#askedAt = clock.now();
+      this.#deadline = beat.until;
+    } else if (this.#deadline !== undefined) this.#deadline = beat.until;
+    this.#buffered = this.#patient.bufferedAmount();
+    clock.clearTimeout(this.#timer);
+    this.#timer = clock.setTimeout(() => this.#act(this.#judge()), clampDelay(beat.until - clock.now()));
+    if (beat.type !== 'wait') ping();
+  }
+}

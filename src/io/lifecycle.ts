@@ -1,0 +1,53 @@
+/** The life of the page around a connection: network hints, visibility, suspension. Works without a document (workers, Node). */
+
+/**
+ * What may happen to a page. `online`, `offline` and `visible` are hints. `thawed` is a fact: the page was suspended (frozen or in the
+ * back-forward cache), and no socket survives that (Chromium closes it just after the event; measured in version 156).
+ */
+export type LifecycleSignal = 'online' | 'offline' | 'visible' | 'thawed';
+
+/** Where the library learns about the page. */
+export interface Lifecycle {
+  /** Whether nobody is looking. */
+  readonly hidden: boolean;
+  /** What the device says about its network; true where it says nothing. It can be wrong both ways. */
+  readonly onLine: boolean;
+  /** Calls back for every signal until the returned function is called. */
+  watch(listener: (signal: LifecycleSignal) => void): () => void;
+}
+
+type Source = Pick<EventTarget, 'addEventListener' | 'removeEventListener'>;
+
+/** The lifecycle of the browser's page or worker. In runtimes without one it is always visible, online and silent. */
+export const browserLifecycle: Lifecycle = {
+  get hidden() {
+    return globalThis.document?.visibilityState === 'hidden';
+  },
+  get onLine() {
+    return globalThis.navigator?.onLine !== false;
+  },
+  watch(listener) {
+    const undo: (() => void)[] = [];
+    const on = (source: Source | undefined, type: string, signal: (event: Event) => LifecycleSignal | false) => {
+      if (typeof source?.addEventListener !== 'function') return;
+      const handler = (event: Event) => {
+        const what = signal(event);
+        if (what) listener(what);
+      };
+      source.addEventListener(type, handler);
+      undo.push(() => source.removeEventListener(type, handler));
+    };
+    const page = globalThis.document as Document | undefined;
+    // In Node `globalThis` has no addEventListener, which is checked above; in a worker it is the worker.
+    const global = globalThis as unknown as Source;
+    on(global, 'online', () => 'online');
+    on(global, 'offline', () => 'offline');
+    on(page, 'visibilitychange', () => page?.visibilityState === 'visible' && 'visible');
+    // iOS may return to an app with pageshow and no visibilitychange (flarum/framework#4590).
+    on(global, 'pageshow', (event) => ((event as PageTransitionEvent).persisted ? 'thawed' : 'visible'));
+    on(page, 'resume', () => 'thawed');
+    return () => {
+      for (const stop of undo.splice(0)) stop();
+    };
+  },
+};

@@ -1,0 +1,169 @@
+/** The options of `ReconnectingWebSocket`: what they are, their defaults, and what they take. */
+
+import type { ProtocolsSource } from './address.ts';
+import type { AttemptContext, ConnectionOptions, Link } from './connection.ts';
+import { backoff } from './core/backoff.ts';
+import type { HeartbeatRules } from './core/heartbeat.ts';
+import type { Loss, Rules } from './core/machine.ts';
+import type { QueueLimits } from './core/queue.ts';
+import { guarded, report } from './errors.ts';
+import type { HandshakeSocket } from './handshake.ts';
+import { type Clock, systemClock } from './io/clock.ts';
+import { browserLifecycle, type Lifecycle } from './io/lifecycle.ts';
+import { type CreateSocket, type Data, nativeSocket } from './io/web-socket.ts';
+
+/** How to ask the server for a sign of life. There is none until you say how: not every server answers. */
+export interface HeartbeatOptions extends Partial<HeartbeatRules> {
+  /** What to send, or a function that makes it. The server has to answer with anything at all. */
+  readonly ping: Data | (() => Data);
+  /** Whether a message is nothing but the answer to a ping: such a message is not delivered. @default none is */
+  readonly isPong?: (data: unknown) => boolean;
+}
+
+/** Options of `ReconnectingWebSocket`. Durations are milliseconds. */
+export interface ReconnectingWebSocketOptions {
+  /** Subprotocols, or a function that is asked on every attempt. */
+  readonly protocols?: ProtocolsSource;
+  /** Reconnect at all. `false`: one connection, its close is final; for libraries that reconnect themselves. @default true */
+  readonly reconnect?: boolean;
+  /** Retries after which it is closed for good; a connection that lasted `stableAfter` starts the count again. @default Infinity */
+  readonly maxRetries?: number;
+  /** How long to wait before a retry, from its number (1 is the first). Nonsense is reported and the default used. @default see README */
+  readonly backoff?: (attempt: number, random: number, patient: boolean) => number;
+  /** How long a connection must last to count as a success. @default 5000 */
+  readonly stableAfter?: number;
+  /** Budget of one attempt: address, opening and handshake together. @default 10000 */
+  readonly connectTimeout?: number;
+  /** How long `close()` waits for the server's answer. @default 2000 */
+  readonly closeTimeout?: number;
+  /** Return `false` to end it for good. Asked after every loss but those that are final anyway. @default always retry */
+  readonly shouldReconnect?: (close: Loss, context: AttemptContext) => unknown;
+  /** Messages that wait for a connection; `false`: none do, and `send` throws while connecting, as native does. */
+  readonly queue?: false | Partial<QueueLimits>;
+  /** Notice dead links. @default off */
+  readonly heartbeat?: HeartbeatOptions;
+  /** Runs on every new socket before anything else is sent: log in here. Rejecting it is a failed attempt. */
+  readonly handshake?: (socket: HandshakeSocket, options: { readonly signal: AbortSignal }) => unknown;
+  /** Wait for `reconnect()` before connecting. @default false */
+  readonly startClosed?: boolean;
+  /** Aborting it closes the connection for good. */
+  readonly signal?: AbortSignal;
+  /** Makes the sockets. @default the platform's WebSocket */
+  readonly createSocket?: CreateSocket;
+  /** @default the platform's timers */
+  readonly clock?: Clock;
+  /** A number in [0, 1). @default Math.random */
+  readonly random?: () => number;
+  /** @default the events of the page or worker */
+  readonly lifecycle?: Lifecycle;
+}
+
+/** The options with their defaults, as everything below the surface uses them. */
+export interface Settings extends ConnectionOptions {
+  readonly queue: QueueLimits;
+  readonly ping: Link['ping'];
+}
+
+type Check = readonly [accepts: (value: unknown) => boolean, takes: string];
+
+const atLeast = (least: number, takes: string): Check => [(value) => typeof value === 'number' && value >= least, `${takes}, ${least} or more`];
+const ofType = (type: string): Check => [(value) => typeof value === type && value !== null, `a value of type ${type}`];
+const has = (...names: string[]): Check => [
+  (value) => names.every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
+  `an object with ${names.join(', ')}`,
+];
+const duration = atLeast(0, 'milliseconds');
+const period = atLeast(1, 'milliseconds');
+const count: Check = [(value) => value === Infinity || (Number.isInteger(value) && (value as number) >= 0), 'a whole number or Infinity'];
+const callback = ofType('function');
+const object = ofType('object');
+const boolean = ofType('boolean');
+
+const checks: Record<keyof ReconnectingWebSocketOptions, Check> = {
+  protocols: [() => true, ''], // checked with the address
+  reconnect: boolean,
+  maxRetries: count,
+  backoff: callback,
+  stableAfter: duration,
+  connectTimeout: period,
+  closeTimeout: duration,
+  shouldReconnect: callback,
+  queue: [(value) => value === false || object[0](value), 'false or an object'],
+  heartbeat: object,
+  handshake: callback,
+  startClosed: boolean,
+  signal: has('addEventListener', 'removeEventListener'),
+  createSocket: callback,
+  clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
+  random: callback,
+  lifecycle: has('watch'),
+};
+
+const queueChecks: Record<keyof QueueLimits, Check> = {
+  maxBytes: atLeast(0, 'bytes'),
+  capacity: count,
+  ttl: duration,
+  overflow: [(value) => value === 'drop-newest' || value === 'drop-oldest', "'drop-newest' or 'drop-oldest'"],
+};
+
+const heartbeatChecks: Record<keyof HeartbeatOptions, Check> = {
+  ping: [(value) => /string|function|object/.test(typeof value) && value !== null, 'data to send, or a function that makes it'],
+  isPong: callback,
+  interval: period,
+  timeout: period,
+  probeTimeout: period,
+};
+
+/** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
+export function settle(options: ReconnectingWebSocketOptions): Settings {
+  const unknown: string[] = [];
+  const given = <T extends object>(values: T | undefined, table: Record<string, Check>, prefix = '') => checked(values ?? {}, table, prefix, unknown) as T;
+  const { backoff: custom, reconnect, ...rest } = given(options, checks);
+  const heartbeat = options.heartbeat && given({ ...options.heartbeat, ping: options.heartbeat.ping ?? null } as HeartbeatOptions, heartbeatChecks, 'heartbeat.');
+  const queue = given(options.queue || {}, queueChecks, 'queue.');
+  if (unknown[0]) console.warn(`Holdfast does not know the option ${unknown.join(', ')}; it is ignored`);
+  const ping = heartbeat?.ping;
+  return {
+    clock: systemClock,
+    random: Math.random,
+    lifecycle: browserLifecycle,
+    createSocket: nativeSocket,
+    maxRetries: Infinity,
+    stableAfter: 5_000,
+    connectTimeout: 10_000,
+    closeTimeout: 2_000,
+    ...rest,
+    ...(reconnect === false && { maxRetries: 0 }),
+    delay: trusted(custom),
+    heartbeat: { interval: 15_000, timeout: 5_000, probeTimeout: 3_000, ...heartbeat },
+    queue: { maxBytes: 8 * 1_024 * 1_024, capacity: Infinity, ttl: Infinity, overflow: 'drop-newest', ...queue },
+    ping: ping === undefined || typeof ping === 'function' ? ping : () => ping,
+  };
+}
+
+/** The options that are given (undefined means the default), each one checked. Unknown names are added to `unknown`. */
+function checked(values: object, table: Record<string, Check>, prefix: string, unknown: string[]): object {
+  const known = Object.entries(values).filter(([name, value]) => {
+    const check = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (!check) unknown.push(`"${prefix}${name}"`);
+    else if (value !== undefined && !check[0](value))
+      throw new TypeError(`Option "${prefix}${name}" got ${show(value)}; it takes ${check[1]}`);
+    return check && value !== undefined;
+  });
+  return Object.fromEntries(known);
+}
+
+function show(value: unknown): string {
+  return typeof value === 'object' && value ? 'an object' : typeof value === 'string' ? `'${value}'` : String(value);
+}
+
+/** A backoff that can be relied on: what the user's throws or returns by mistake is reported, and the default takes its place. */
+function trusted(custom: Rules['delay'] | undefined): Rules['delay'] {
+  if (!custom) return backoff;
+  return (...args) => {
+    const delay: unknown = guarded(() => custom(...args));
+    if (typeof delay === 'number' && delay === delay) return delay;
+    if (delay !== undefined) report(new TypeError(`Option "backoff" returned ${show(delay)}; it takes a function that returns milliseconds`));
+    return backoff(...args);
+  };
+}

@@ -1,0 +1,385 @@
+/**
+ * `ReconnectingWebSocket`: a drop-in for `WebSocket` that reconnects, works with any server, and keeps what is sent meanwhile.
+ * This file is the surface (events, attributes, `send`, the queue); the connection itself is in connection.ts.
+ */
+
+import { type ProtocolsSource, parseProtocols, parseUrl, resolveAddress, tagOf, type UrlSource } from './address.ts';
+import type { Address } from './attempt.ts';
+import { Connection } from './connection.ts';
+import type { Emission, State } from './core/machine.ts';
+import { type Drop, Queue, utf8Length } from './core/queue.ts';
+import { rawVerdict } from './core/retry-policy.ts';
+import { guarded, HoldfastError, report } from './errors.ts';
+import { DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent } from './events.ts';
+import type { Clock } from './io/clock.ts';
+import { CLOSED, CLOSING, CONNECTING, type Data, OPEN } from './io/web-socket.ts';
+import { type ReconnectingWebSocketOptions, settle } from './options.ts';
+
+/** The events of a {@link ReconnectingWebSocket} by name. */
+export interface ReconnectingWebSocketEventMap {
+  /** A connection is there; the queue has been sent. */
+  open: Event;
+  message: MessageEvent;
+  error: ReconnectingErrorEvent;
+  close: ReconnectingCloseEvent;
+  /** The state is another one; everything that a status line needs. */
+  statechange: StateChangeEvent;
+  /** A message will not be sent. Where nobody listens, a warning is logged. */
+  drop: DropEvent;
+}
+
+// Merged with the class: an overload needs no code of its own.
+export interface ReconnectingWebSocket {
+  removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
+    type: K,
+    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+type Handler<K extends keyof ReconnectingWebSocketEventMap> =
+  | ((this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown)
+  | null;
+
+const READY_STATES: Record<State['status'], 0 | 1 | 2 | 3> = {
+  idle: CLOSED,
+  connecting: CONNECTING,
+  waiting: CONNECTING,
+  offline: CONNECTING,
+  open: OPEN,
+  closing: CLOSING,
+  closed: CLOSED,
+};
+
+/**
+ * A WebSocket that comes back.
+ *
+ * Everything `WebSocket` does, it does the same way, except: a lost connection is followed by another one; `close` events say
+ * whether it `willReconnect`; what is sent while there is no connection waits in a bounded queue and goes out first, in order.
+ *
+ * What it cannot promise: bytes that a socket had passed on before it died may or may not have arrived.
+ *
+ * @example
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat');
+ * socket.addEventListener('message', (event) => console.log(event.data));
+ * socket.send('kept until it can be sent');
+ */
+export class ReconnectingWebSocket extends EventTarget {
+  static readonly CONNECTING: 0 = CONNECTING;
+  static readonly OPEN: 1 = OPEN;
+  static readonly CLOSING: 2 = CLOSING;
+  static readonly CLOSED: 3 = CLOSED;
+
+  readonly #connection: Connection;
+  readonly #queue: Queue<Data>;
+  readonly #queueing: boolean;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
+  readonly #handlers = new Map<string, Slot>();
+  /** Whether drops are somebody's business, so that nothing has to be logged. */
+  #dropsHeard = false;
+  #warned = false;
+  #url = '';
+  #binaryType: BinaryType = 'blob';
+  /** Bytes handed over when there was no connection to come: they count, as native counts them, and go nowhere. */
+  #discarded = 0;
+
+  /**
+   * @param url where to connect: a URL, or a function that is asked on every attempt (sync or async)
+   * @param protocols subprotocols, a function that is asked on every attempt, or the options
+   * @throws SyntaxError DOMException at a bad URL or subprotocol, as native does; TypeError at a bad option
+   */
+  constructor(url: UrlSource, protocols?: ProtocolsSource | ReconnectingWebSocketOptions, options?: ReconnectingWebSocketOptions) {
+    super();
+    if (!isOptions(protocols)) options = { protocols, ...options };
+    else if (options) throw new TypeError('Options were given twice: as second and as third argument');
+    else options = protocols;
+    const settings = settle(options);
+    const { heartbeat, handshake, shouldReconnect, signal, startClosed } = options;
+    this.#clock = settings.clock;
+    this.#queue = new Queue(settings.queue);
+    this.#queueing = options.queue !== false;
+    this.#signal = signal;
+    this.#connection = new Connection(
+      {
+        handshake,
+        ping: settings.ping,
+        isPong: heartbeat?.isPong,
+        resolve: this.#addressOf(url, options.protocols),
+        prepare: (socket) => {
+          socket.binaryType = this.#binaryType;
+        },
+        message: ({ data, origin }) => this.dispatchEvent(new MessageEvent('message', { data, origin: origin ?? '' })),
+        classifyClose: (loss, context) =>
+          shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : rawVerdict(loss.code),
+        stateChanged: (state, previous) => this.dispatchEvent(new StateChangeEvent(state, previous)),
+        emitted: (emission, leftBehind) => this.#emitted(emission, leftBehind),
+      },
+      settings,
+    );
+    if (!startClosed) this.#start(() => this.#connection.connect());
+  }
+
+  // Accessors, not fields: on the prototype, as native has them.
+  get CONNECTING(): 0 {
+    return CONNECTING;
+  }
+  get OPEN(): 1 {
+    return OPEN;
+  }
+  get CLOSING(): 2 {
+    return CLOSING;
+  }
+  get CLOSED(): 3 {
+    return CLOSED;
+  }
+
+  /** What is going on, in detail: for status lines. `readyState` is the same in the words of `WebSocket`. */
+  get state(): State {
+    return this.#connection.state;
+  }
+
+  /** CONNECTING also while waiting for the next attempt (as EventSource has it); CLOSED only when no attempt will follow. */
+  get readyState(): 0 | 1 | 2 | 3 {
+    return READY_STATES[this.state.status];
+  }
+
+  /** The URL, once it is known: with a function for the URL, the one used last. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** The subprotocol that the server chose for the current connection, or "". */
+  get protocol(): string {
+    return this.#connection.socket?.protocol ?? '';
+  }
+
+  get extensions(): string {
+    return this.#connection.socket?.extensions ?? '';
+  }
+
+  /** Bytes, text as UTF-8, that were accepted and have not been passed to the network: the queue and the socket's own. */
+  get bufferedAmount(): number {
+    return this.#queue.bytes + this.#connection.bufferedAmount + this.#discarded;
+  }
+
+  /** How binary messages arrive; kept across reconnects. Anything but the two values is ignored, as native does. */
+  get binaryType(): BinaryType {
+    return this.#binaryType;
+  }
+  set binaryType(type: BinaryType) {
+    if (type !== 'blob' && type !== 'arraybuffer') return;
+    this.#binaryType = type;
+    const { socket } = this.#connection;
+    if (socket) socket.binaryType = type;
+  }
+
+  /**
+   * Sends, or keeps until there is a connection. What is kept goes out first and in order; what does not fit is reported by `drop`.
+   *
+   * @throws InvalidStateError DOMException while connecting, with `queue: false`
+   */
+  send(data: Data): void {
+    if (arguments.length === 0) throw new TypeError('send() takes one argument, but got none.');
+    const message = sendable(data);
+    const { socket, state } = this.#connection;
+    // A socket that is on its way out while the state is still open would swallow it without a word.
+    if (state.status === 'open' && this.#queue.size === 0 && socket?.readyState === OPEN) return socket.send(message);
+    this.#keep(message, byteLength(message), state.status);
+  }
+
+  /**
+   * Closes for good; one last `close` event follows. What is still queued is dropped, and each message reported.
+   *
+   * @param code 1000 or 3000 to 4999
+   * @param reason up to 123 bytes of UTF-8
+   * @throws InvalidAccessError or SyntaxError DOMException, as native does
+   */
+  close(code?: number, reason?: string): void {
+    if (code !== undefined) {
+      code = Math.round(code);
+      if (code !== 1000 && !(code >= 3000 && code <= 4999))
+        throw new DOMException(`The close code must be 1000 or between 3000 and 4999, not ${code}.`, 'InvalidAccessError');
+    }
+    reason = reason === undefined ? '' : `${reason}`;
+    if (utf8Length(reason) > 123) throw new DOMException('The close reason must not exceed 123 bytes of UTF-8.', 'SyntaxError');
+    this.#connection.close({ cause: 'user', code, reason });
+  }
+
+  /**
+   * Connects anew at once, from whatever state: drops what is there (close event 4001), cuts a wait short, revives what was closed.
+   *
+   * @throws InvalidStateError DOMException when the `signal` given at construction is aborted
+   */
+  reconnect(reason = ''): void {
+    if (this.#signal?.aborted) throw new DOMException('It was closed by its signal, for good: make a new one.', 'InvalidStateError');
+    this.#start(() => this.#connection.reconnect(reason));
+  }
+
+  get onopen(): WebSocket['onopen'] {
+    return this.#handler('open') as WebSocket['onopen'];
+  }
+  set onopen(handler: Handler<'open'>) {
+    this.#handle('open', handler);
+  }
+  get onmessage(): WebSocket['onmessage'] {
+    return this.#handler('message') as WebSocket['onmessage'];
+  }
+  set onmessage(handler: Handler<'message'>) {
+    this.#handle('message', handler);
+  }
+  get onerror(): WebSocket['onerror'] {
+    return this.#handler('error') as WebSocket['onerror'];
+  }
+  set onerror(handler: Handler<'error'> | WebSocket['onerror']) {
+    this.#handle('error', handler);
+  }
+  get onclose(): WebSocket['onclose'] {
+    return this.#handler('close') as WebSocket['onclose'];
+  }
+  set onclose(handler: Handler<'close'>) {
+    this.#handle('close', handler);
+  }
+
+  override addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
+    type: K,
+    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListener, options);
+    if (type === 'drop') this.#dropsHeard = true;
+  }
+
+  /** What has to be in place while it lives; the last close event takes it away again. */
+  #start(go: () => void): void {
+    if (this.readyState === CLOSED) this.#discarded = 0;
+    this.#signal?.addEventListener('abort', this.#abort);
+    go();
+    if (this.#signal?.aborted) this.#abort();
+  }
+
+  readonly #abort = () => {
+    const error: unknown = this.#signal?.reason;
+    this.#connection.close({ cause: 'aborted', reason: '', error: error instanceof Error ? error : undefined });
+  };
+
+  #addressOf(url: UrlSource, protocols: ProtocolsSource) {
+    if (typeof url !== 'function') this.#url = parseUrl(url);
+    const list = typeof protocols === 'function' ? undefined : parseProtocols(protocols);
+    if (typeof url !== 'function' && list) return () => ({ url: this.#url, protocols: list });
+    return async (context: Parameters<typeof resolveAddress>[2]): Promise<Address> => {
+      const address = await resolveAddress(url, protocols, context);
+      if (!context.signal.aborted) this.#url = address.url;
+      return address;
+    };
+  }
+
+  #keep(message: Data, bytes: number, status: State['status']): void {
+    const lost = status === 'closing' || status === 'closed';
+    if (!lost && this.#queueing) return this.#dropped(this.#queue.enqueue(copied(message), bytes, this.#clock.now()));
+    if (this.readyState === CONNECTING) throw new DOMException('Still in CONNECTING state.', 'InvalidStateError');
+    this.#discarded += bytes;
+    this.#dropped([{ value: message, bytes, reason: 'closed' }]);
+  }
+
+  /** Sends what waited. Should the socket start to close meanwhile, the rest goes on waiting. */
+  #flush(): void {
+    this.#dropped(this.#queue.expire(this.#clock.now()));
+    const { socket } = this.#connection;
+    while (socket?.readyState === OPEN && this.state.status === 'open') {
+      const next = this.#queue.shift();
+      if (!next) return;
+      try {
+        socket.send(next.value);
+      } catch (error) {
+        report(new HoldfastError('SEND_FAILED', 'The socket did not take a queued message; it is dropped', error));
+        this.#dropped([{ ...next, reason: 'failed' }]);
+      }
+    }
+  }
+
+  #dropped(drops: readonly Drop<Data>[]): void {
+    for (const drop of drops) {
+      if (!this.#dropsHeard && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
+      this.#warned = true; // once an outage
+      this.dispatchEvent(new DropEvent(drop));
+    }
+  }
+
+  #emitted(emission: Emission, lostBytes: number): void {
+    if (emission.type === 'emitOpened') {
+      this.#warned = false;
+      this.#flush();
+      this.dispatchEvent(new Event('open'));
+      return;
+    }
+    const { loss, willReconnect } = emission;
+    const unsent = { lostBytes, queuedMessages: this.#queue.size, queuedBytes: this.#queue.bytes };
+    if (!willReconnect) this.#signal?.removeEventListener('abort', this.#abort);
+    this.#dropped(willReconnect ? this.#queue.expire(this.#clock.now()) : this.#queue.clear());
+    if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
+    this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
+  }
+
+  #handler(type: string): unknown {
+    return this.#handlers.get(type)?.value ?? null;
+  }
+
+  /** An event handler attribute (HTML, section 8.1.8.1): it keeps its place among the listeners until it is set to null. */
+  #handle(type: string, value: unknown): void {
+    const slot = this.#handlers.get(type);
+    const usable = typeof value === 'function' || (typeof value === 'object' && value !== null);
+    if (slot && usable) slot.value = value;
+    else if (slot) {
+      this.#handlers.delete(type);
+      this.removeEventListener(type, slot.listener);
+    } else if (usable) {
+      const added: Slot = { value, listener: (event) => typeof added.value === 'function' && added.value.call(this, event) };
+      this.#handlers.set(type, added);
+      this.addEventListener(type, added.listener);
+    }
+  }
+}
+
+/** What an event handler attribute holds, and the listener that calls it. */
+interface Slot {
+  value: unknown;
+  readonly listener: (event: Event) => unknown;
+}
+
+function isOptions(value: unknown): value is ReconnectingWebSocketOptions {
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
+}
+
+/** What `send` makes of its argument: data as it is, anything else as text (Web IDL union conversion). */
+function sendable(data: unknown): Data {
+  if (typeof data === 'string') return data;
+  if (ArrayBuffer.isView(data)) {
+    if (tagOf(data.buffer) === 'SharedArrayBuffer') throw new TypeError('send() does not take a view of shared memory.');
+    return data as ArrayBufferView<ArrayBuffer>;
+  }
+  const tag = tagOf(data);
+  return tag === 'ArrayBuffer' || tag === 'Blob' || tag === 'File' ? (data as ArrayBuffer | Blob) : `${data}`;
+}
+
+/** Its own copy: the caller may write to a buffer again, and what was sent is what it was when it was sent. */
+function copied(data: Data): Data {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+  return tagOf(data) === 'ArrayBuffer' ? (data as ArrayBuffer).slice(0) : data;
+}
+
+function byteLength(data: Data): number {
+  if (typeof data === 'string') return utf8Length(data);
+  return 'size' in data ? data.size : data.byteLength;
+}

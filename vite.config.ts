@@ -1,0 +1,27 @@
+import { defineConfig } from 'vite';
+
+// Two passes of one library (vite builds several formats of several entries only one at a time): ES modules, one file per source
+// file, so that a bundler sees what it can leave out, and the script-tag bundle with the global `Holdfast`.
+const modules = {
+  build: {
+    target: 'es2022',
+    minify: false,
+    sourcemap: true,
+    emptyOutDir: false,
+    lib: { entry: { index: 'src/index.ts' }, formats: ['es' as const] },
+    rolldownOptions: {
+      external: [/^node:/],
+      output: { preserveModules: true, preserveModulesRoot: 'src', entryFileNames: '[name].js' },
+    },
+  },
+};
+const script = {
+  build: {
+    target: 'es2022',
+    sourcemap: true,
+    emptyOutDir: false,
+    lib: { entry: 'src/index.ts', formats: ['iife' as const], name: 'Holdfast', fileName: () => 'holdfast.iife.js' },
+  },
+};
+
+export default defineConfig(({ mode }) => (mode === 'iife' ? script : modules));

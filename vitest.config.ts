@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+// One run of everything, from fast to real. The browser tests drive an installed browser by playwright-core from Node.
+export default defineConfig({
+  test: {
+    reporters: ['default', './test/support/summary-reporter.ts'],
+    coverage: { provider: 'v8', include: ['src/**'] },
+    projects: [
+      { test: { name: 'core', environment: 'node', include: ['test/{core,model}/**/*.test.ts'] } },
+      { test: { name: 'socket', environment: 'happy-dom', include: ['test/socket/**/*.test.ts'] } },
+      {
+        test: { name: 'node', environment: 'node', include: ['test/{e2e,types,package}/**/*.test.ts'], testTimeout: 60_000, execArgv: ['--expose-gc'] },
+      },
+      { test: { name: 'browser', environment: 'node', include: ['test/browser/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+    ],
+  },
+});
