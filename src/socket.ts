@@ -369,8 +369,9 @@ function sendable(data: unknown): Data {
     if (tagOf(data.buffer) === 'SharedArrayBuffer') throw new TypeError('send() does not take a view of shared memory.');
     return data as ArrayBufferView<ArrayBuffer>;
   }
-  const tag = tagOf(data);
-  return tag === 'ArrayBuffer' || tag === 'Blob' || tag === 'File' ? (data as ArrayBuffer | Blob) : `${data}`;
+  // A Blob is known by what it can do: whichever window it comes from, and whoever made it (happy-dom).
+  const blob = typeof (data as Blob | null | undefined)?.arrayBuffer === 'function';
+  return blob || tagOf(data) === 'ArrayBuffer' ? (data as ArrayBuffer | Blob) : `${data}`;
 }
 
 /** Its own copy: the caller may write to a buffer again, and what was sent is what it was when it was sent. */

@@ -1,0 +1,496 @@
+/** Heartbeat, waking up, handshake, signal, and every method from everywhere. */
+
+import { describe, expect, it, vi } from 'vitest';
+import type { HandshakeSocket } from '../../src/handshake.ts';
+import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
+import { type World, world } from '../support/face.ts';
+
+const heartbeat = { ping: 'ping', isPong: (data: unknown) => data === 'pong', interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
+
+describe('heartbeat', () => {
+  it('is off until the server\'s way is told', async () => {
+    const w = world();
+    await w.open();
+    expect(w.clock.pending).toBe(0);
+  });
+
+  it('asks after silence, and does not deliver the answer', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000);
+    expect(w.socket.sent).toEqual(['ping']);
+    w.socket.says('pong');
+    await w.clock.advance(14_999);
+    expect(w.socket.sent).toEqual(['ping']);
+    await w.clock.advance(1);
+    expect(w.socket.sent).toEqual(['ping', 'ping']);
+    expect(w.log).toEqual(['open']);
+  });
+
+  it('takes any message for life', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    for (let i = 0; i < 10; i++) {
+      await w.clock.advance(14_000);
+      w.socket.says('news');
+    }
+    expect(w.socket.sent).toEqual([]);
+    await w.clock.advance(15_000);
+    w.socket.says('news');
+    await w.clock.advance(5_000);
+    expect(w.ws.readyState).toBe(1);
+  });
+
+  it('drops and replaces a dead link at once: nothing is waited for', async () => {
+    const w = world({ heartbeat, backoff: () => 0 });
+    await w.open();
+    await w.clock.advance(20_000);
+    expect(w.log).toEqual(['open', 'error', 'close 4000 again']);
+    expect(w.sockets).toHaveLength(2);
+    expect(w.sockets[0]?.readyState).toBe(2); // still closing, and nobody listens
+    w.sockets[0]?.says('late');
+    w.sockets[0]?.fails();
+    await w.open();
+    expect(w.log).toEqual(['open', 'error', 'close 4000 again', 'open']);
+  });
+
+  it('leaves a slow link alone while data is leaving', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    w.socket.bufferedAmount = 200_000;
+    await w.clock.advance(15_000);
+    for (const left of [150_000, 100_000, 50_000, 0]) {
+      w.socket.bufferedAmount = left;
+      await w.clock.advance(5_000);
+      expect(w.ws.readyState).toBe(1);
+    }
+    await w.clock.advance(5_000);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
+  it('gives a far server four round trips', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000 + 4_000);
+    w.socket.says('pong'); // a round trip of 4 s
+    await w.clock.advance(15_000 + 15_999);
+    expect(w.ws.readyState).toBe(1);
+    await w.clock.advance(1);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
+  it('asks again rather than judges when the timer comes late: the page slept', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000);
+    await w.clock.sleep(3_600_000);
+    expect(w.socket.sent).toEqual(['ping', 'ping']);
+    await w.clock.advance(2_999);
+    expect(w.ws.readyState).toBe(1);
+    await w.clock.advance(1);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
+  it('is not fooled by a change of the system clock', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    w.clock.epoch += 86_400_000;
+    await w.clock.advance(14_999);
+    w.clock.epoch -= 2 * 86_400_000;
+    expect(w.socket.sent).toEqual([]);
+  });
+
+  it('may make its pings: each is asked for, and binary is fine', async () => {
+    let n = 0;
+    const w = world({ heartbeat: { ...heartbeat, ping: () => new Uint8Array([++n]) } });
+    await w.open();
+    await w.clock.advance(15_000);
+    w.socket.says('pong');
+    await w.clock.advance(15_000);
+    expect(w.socket.sent).toEqual([new Uint8Array([1]), new Uint8Array([2])]);
+  });
+
+  it('reports a ping or isPong that throws, and lives on', async () => {
+    const error = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const fail = () => {
+      throw new Error('mine');
+    };
+    const w = world({ heartbeat: { ...heartbeat, ping: fail, isPong: fail } });
+    await w.open();
+    w.socket.says('delivered');
+    expect(w.log).toEqual(['open', 'message delivered']);
+    await w.clock.advance(15_000);
+    expect(error).toHaveBeenCalledTimes(2);
+    expect(w.ws.readyState).toBe(1);
+    error.mockRestore();
+  });
+
+  it('stops with the connection', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    w.ws.close();
+    w.socket.closed(1005);
+    expect(w.clock.pending).toBe(0);
+  });
+
+  it('stops while closing', async () => {
+    const w = world({ heartbeat, closeTimeout: 60_000 });
+    await w.open();
+    w.ws.close();
+    await w.clock.advance(30_000);
+    expect(w.socket.sent).toEqual([]);
+  });
+});
+
+describe('waking up', () => {
+  it.each(['online', 'visible', 'offline'] as const)('%s makes it ask whether an open link is alive', async (signal) => {
+    const w = world({ heartbeat });
+    await w.open();
+    w.page.says(signal);
+    expect(w.socket.sent).toEqual(['ping']);
+    await w.clock.advance(3_000);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
+  it('asks once, however often the page toggles', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    for (let i = 0; i < 20; i++) w.page.says(i % 2 ? 'online' : 'offline');
+    expect(w.socket.sent).toEqual(['ping']);
+    w.socket.says('pong');
+    await w.clock.advance(3_000);
+    expect(w.ws.readyState).toBe(1);
+  });
+
+  it('does not let an old question stand in for a new one after a sleep', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000);
+    w.clock.jump(3_600_000);
+    w.page.says('visible');
+    expect(w.socket.sent).toEqual(['ping', 'ping']);
+    await w.clock.advance(2_999);
+    expect(w.ws.readyState).toBe(1);
+  });
+
+  it.each(['online', 'visible', 'thawed'] as const)('%s cuts a wait short', async (signal) => {
+    const w = world({ backoff: () => 30_000 });
+    await w.settle();
+    w.socket.fails();
+    w.page.says(signal);
+    expect(w.ws.state).toMatchObject({ status: 'waiting', attempt: 1, retryAt: w.clock.wall() + 125 });
+    await w.clock.advance(125);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('cuts it short once in three seconds', async () => {
+    const w = world({ backoff: () => 30_000 });
+    await w.settle();
+    w.socket.fails();
+    for (let i = 0; i < 20; i++) {
+      w.page.says('online');
+      await w.clock.advance(125);
+      if (w.ws.state.status === 'connecting') w.socket.fails();
+    }
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('online ends being offline', async () => {
+    const w = world();
+    w.page.onLine = false;
+    await w.settle();
+    w.socket.fails();
+    expect(w.ws.state.status).toBe('offline');
+    w.page.onLine = true;
+    w.page.says('online');
+    await w.clock.advance(250);
+    expect(w.ws.state.status).toBe('connecting');
+  });
+
+  it('offline that lies keeps nothing from connecting: it goes on trying, slowly', async () => {
+    const w = world();
+    w.page.onLine = false;
+    await w.settle();
+    w.socket.fails();
+    await w.clock.advance(30_000);
+    await w.open();
+    expect(w.log).toEqual(['error', 'close 1006 again', 'open']);
+  });
+
+  it('thawed replaces an open socket at once: none survives that', async () => {
+    const w = world();
+    await w.open();
+    w.page.says('thawed');
+    expect(w.log).toEqual(['open', 'close 1006 again']);
+    expect(w.ws.state).toMatchObject({ status: 'waiting', cause: { kind: 'frozen' } });
+    w.ws.send('kept, not sent into the dying socket');
+    w.sockets[0]?.fails(); // Chromium says so a moment later
+    await w.clock.advance(250);
+    await w.open();
+    expect(w.socket.sent).toHaveLength(1);
+    expect(w.log).toEqual(['open', 'close 1006 again', 'open']);
+  });
+
+  it('means no backoff for what is lost right after', async () => {
+    const w = world({ backoff: () => 30_000 });
+    await w.open();
+    w.page.says('visible');
+    w.socket.closed();
+    await w.clock.advance(250);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('is listened to from the first attempt to the last close event', async () => {
+    const w = world();
+    expect(w.page.listeners.size).toBe(1);
+    await w.open();
+    w.ws.close();
+    w.socket.closed(1005);
+    expect(w.page.listeners.size).toBe(0);
+    w.ws.reconnect();
+    expect(w.page.listeners.size).toBe(1);
+  });
+});
+
+describe('handshake', () => {
+  const login = async (socket: HandshakeSocket) => {
+    socket.send('token');
+    expect(await socket.receive()).toBe('welcome');
+  };
+
+  it('goes before everything that is queued; the connection is open after it', async () => {
+    const w = world({ handshake: login });
+    w.ws.send('queued');
+    await w.open();
+    expect([w.ws.readyState, w.ws.state]).toMatchObject([0, { phase: 'handshaking' }]);
+    w.ws.send('also queued');
+    expect(w.socket.sent).toEqual(['token']);
+    w.socket.says('welcome');
+    await w.settle();
+    expect(w.socket.sent).toEqual(['token', 'queued', 'also queued']);
+    expect(w.log).toEqual(['open']);
+  });
+
+  it('hands on the messages it did not take, in order', async () => {
+    const w = world({ handshake: login });
+    await w.open();
+    w.socket.says('welcome');
+    w.socket.says('1');
+    w.socket.says('2');
+    await w.settle();
+    w.socket.says('3');
+    expect(w.log).toEqual(['open', 'message 1', 'message 2', 'message 3']);
+  });
+
+  it('may take several messages, come before it asks or after', async () => {
+    const taken: unknown[] = [];
+    const w = world({
+      handshake: async (socket) => {
+        taken.push(await socket.receive(), await socket.receive(), await socket.receive());
+      },
+    });
+    await w.open();
+    for (const text of ['a', 'b', 'c', 'd']) w.socket.says(text);
+    await w.settle();
+    expect([taken, w.log]).toEqual([['a', 'b', 'c'], ['open', 'message d']]);
+  });
+
+  it('that rejects is a failed attempt', async () => {
+    const w = world({ handshake: () => Promise.reject(new Error('wrong password')) });
+    await w.open();
+    expect(w.log).toEqual(['error', 'close 1006 again']);
+    expect(w.events.find(({ type }) => type === 'error')).toMatchObject({ error: { code: 'HANDSHAKE_FAILED' }, message: 'The handshake failed: wrong password' });
+    expect(w.sockets[0]?.closes).toHaveLength(1);
+  });
+
+  it('that throws at once is the same', async () => {
+    const w = world({
+      handshake: () => {
+        throw new Error('at once');
+      },
+    });
+    await w.open();
+    expect(w.log).toEqual(['error', 'close 1006 again']);
+  });
+
+  it('that hangs is given up with the connect timeout, and told', async () => {
+    const told: unknown[] = [];
+    const w = world({
+      connectTimeout: 2_000,
+      handshake: (socket, { signal }) => {
+        signal.addEventListener('abort', () => told.push('abort'));
+        return socket.receive().catch((error) => told.push(error.code));
+      },
+    });
+    await w.open();
+    await w.clock.advance(2_000);
+    expect(w.log).toEqual(['error', 'close 1006 again']);
+    expect(told.sort()).toEqual(['HANDSHAKE_FAILED', 'abort']);
+    expect(w.events.find(({ type }) => type === 'error')).toMatchObject({ message: expect.stringContaining('handshaking') });
+  });
+
+  it('ends when the socket does', async () => {
+    const w = world({ handshake: login });
+    await w.open();
+    w.socket.closed(4401);
+    expect(w.log).toEqual(['close 4401 again']);
+    await w.settle();
+    await w.clock.advance(1_000);
+    expect(w.sockets).toHaveLength(2);
+  });
+
+  it('can be left by close(): the socket is closed, not failed', async () => {
+    const w = world({ handshake: (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))) });
+    await w.open();
+    w.ws.close(3000, 'never mind');
+    await w.settle();
+    expect(w.socket.closes).toEqual([[3000, 'never mind']]);
+    w.socket.closed(3000, 'never mind');
+    expect(w.log).toEqual(['close 3000 final']);
+  });
+
+  it('knows the subprotocol', async () => {
+    const seen: string[] = [];
+    const w = world({ handshake: ({ protocol }) => seen.push(protocol) });
+    await w.settle();
+    w.socket.accepts('v2');
+    await w.settle();
+    expect([seen, w.log]).toEqual([['v2'], ['open']]);
+  });
+});
+
+describe('signal', () => {
+  it('aborted closes it for good', async () => {
+    const stop = new AbortController();
+    const w = world({ signal: stop.signal });
+    await w.open();
+    stop.abort();
+    expect(w.ws.readyState).toBe(2);
+    w.socket.closed(1005);
+    expect(w.ws.state).toMatchObject({ status: 'closed', cause: 'aborted' });
+    expect(() => w.ws.reconnect()).toThrow(expect.objectContaining({ name: 'InvalidStateError' }));
+  });
+
+  it('aborted beforehand opens nothing, and there is a last close event all the same', async () => {
+    const w = world({ signal: AbortSignal.abort() });
+    await w.clock.advance(0);
+    expect([w.sockets.length, w.log]).toEqual([0, ['close 1005 final']]);
+    expect(w.ws.state).toMatchObject({ cause: 'aborted' });
+  });
+
+  it('is let go with the last close event, and taken up again by reconnect()', async () => {
+    const { signal } = new AbortController();
+    const add = vi.spyOn(signal, 'addEventListener');
+    const remove = vi.spyOn(signal, 'removeEventListener');
+    const w = world({ signal });
+    w.ws.close();
+    await w.clock.advance(0);
+    expect([add.mock.calls.length, remove.mock.calls.length]).toEqual([1, 1]);
+    w.ws.reconnect();
+    expect(add).toHaveBeenCalledTimes(2);
+  });
+});
+
+/** Brings a world into a state. */
+const into: Record<string, (w: World) => Promise<void> | void> = {
+  idle: () => {},
+  resolving: ({ ws }) => ws.reconnect(),
+  opening: async ({ ws, settle }) => {
+    ws.reconnect();
+    await settle();
+  },
+  handshaking: async (w) => {
+    w.ws.reconnect();
+    await w.open();
+  },
+  open: async (w) => {
+    w.ws.reconnect();
+    await w.open();
+  },
+  waiting: async (w) => {
+    w.ws.reconnect();
+    await w.open();
+    w.socket.closed();
+  },
+  offline: async (w) => {
+    w.page.onLine = false;
+    w.ws.reconnect();
+    await w.settle();
+    w.socket.fails();
+  },
+  closing: async (w) => {
+    w.ws.reconnect();
+    await w.open();
+    w.ws.close();
+  },
+  closed: async (w) => {
+    w.ws.reconnect();
+    w.ws.close();
+    await w.clock.advance(0);
+  },
+};
+const optionsFor = (state: string): ReconnectingWebSocketOptions =>
+  state === 'handshaking' ? { startClosed: true, handshake: () => new Promise(() => {}) } : { startClosed: true };
+
+describe.each(Object.keys(into))('from %s', (state) => {
+  it('reconnect() makes exactly one new connection, at once', async () => {
+    const w = world(optionsFor(state));
+    await into[state]?.(w);
+    const before = w.sockets.length;
+    w.ws.reconnect();
+    await w.settle();
+    expect(w.sockets).toHaveLength(before + 1);
+    expect(w.ws.state).toMatchObject({ status: 'connecting', phase: 'opening' });
+    expect(w.sockets.slice(0, -1).every(({ readyState }) => readyState >= 2)).toBe(true);
+    expect([w.clock.pending, w.page.listeners.size]).toEqual([1, 1]);
+  });
+
+  it('close() ends in exactly one last close event, and nothing is left', async () => {
+    const w = world(optionsFor(state));
+    await into[state]?.(w);
+    w.ws.close(3000);
+    w.ws.close(3001);
+    await w.clock.advance(2_000);
+    expect(w.ws.readyState).toBe(3);
+    expect(w.log.filter((line) => line.endsWith('final'))).toHaveLength(1);
+    expect([w.clock.pending, w.page.listeners.size]).toEqual([0, 0]);
+    expect(w.sockets.every(({ readyState }) => readyState >= 2)).toBe(true);
+  });
+});
+
+const actions = {
+  'close()': (w: World) => w.ws.close(),
+  'reconnect()': (w: World) => w.ws.reconnect(),
+  'close() and reconnect()': (w: World) => [w.ws.close(), w.ws.reconnect()],
+  'reconnect() and close()': (w: World) => [w.ws.reconnect(), w.ws.close()],
+};
+
+describe.each(['open', 'message', 'error', 'close', 'statechange', 'drop'] as const)('inside a listener of %s', (type) => {
+  it.each(Object.entries(actions))('%s is obeyed at once, events stay in order, and nothing is left over', async (name, act) => {
+    const w = world({ queue: { capacity: 1 } });
+    const seen: number[] = [];
+    let done = false;
+    w.ws.addEventListener(type, () => {
+      if (done) return;
+      done = true;
+      act(w);
+      seen.push(w.ws.readyState);
+    });
+    w.ws.send('1');
+    w.ws.send('2'); // a drop
+    await w.settle();
+    for (const happen of ['accepts', 'says', 'fails'] as const) w.sockets.at(-1)?.[happen]('hi');
+    await w.clock.advance(5_000);
+    if (w.ws.state.status === 'connecting') await w.open();
+    expect(done).toBe(true);
+    const closing = name.endsWith('close()');
+    expect(seen).toEqual([closing ? 2 : 0]);
+    const states = w.events.flatMap((event) => ('previous' in event ? [event] : []));
+    for (const [i, { previous }] of states.entries()) if (i > 0) expect(previous).toBe(states[i - 1]?.state);
+    expect(w.sockets.filter(({ readyState }) => readyState < 2).length).toBe(w.ws.readyState === 3 ? 0 : 1);
+    w.ws.close();
+    await w.clock.advance(10_000);
+    expect([w.ws.readyState, w.clock.pending, w.page.listeners.size]).toEqual([3, 0, 0]);
+    expect(w.log.filter((line) => line.endsWith('final'))).toHaveLength(1);
+  });
+});

@@ -1,0 +1,46 @@
+/** The machine in its typical states, and the events that can happen to it. */
+
+import { type Event, initial, type Loss, type Model, type Moment, type Rules, type State, transition } from '../../src/core/machine.ts';
+
+export const rules: Rules = { maxRetries: Infinity, stableAfter: 5_000, connectTimeout: 10_000, closeTimeout: 2_000, handshake: false, delay: () => 1_000 };
+export const moment: Moment = { now: 100_000, wall: 1_700_000_000_000, random: 0, hidden: false, onLine: true };
+
+export const closedBy = (code: number, more: Partial<Loss> = {}): Loss => ({ kind: 'closed', code, reason: '', wasClean: false, ...more });
+
+export const events = {
+  connect: { type: 'connectRequested' },
+  reconnect: { type: 'reconnectRequested', reason: 'again' },
+  close: { type: 'closeRequested', cause: 'user', code: 4100, reason: 'bye' },
+  resolved: { type: 'addressResolved' },
+  opened: { type: 'socketOpened' },
+  handshake: { type: 'handshakeDone', resumed: false },
+  lost: { type: 'lost', loss: closedBy(1006), verdict: 'retry' },
+  suspect: { type: 'lost', loss: closedBy(1009), verdict: 'suspect' },
+  refused: { type: 'lost', loss: closedBy(4403), verdict: 'refused' },
+  wake: { type: 'wokeUp' },
+  timer: { type: 'timerFired' },
+} as const satisfies Record<string, Event>;
+
+export type EventName = keyof typeof events;
+
+const after = (names: readonly EventName[], from: Model = initial, more: Partial<Moment> = {}, over: Partial<Rules> = {}): Model =>
+  names.reduce((model, name) => transition(model, events[name], { ...moment, ...more }, { ...rules, ...over })[0], from);
+
+/** Typical states, each reached the way it is reached in life. */
+export const at = {
+  idle: initial,
+  resolving: after(['connect']),
+  opening: after(['connect', 'resolved']),
+  handshaking: after(['connect', 'resolved', 'opened'], initial, {}, { handshake: true }),
+  open: after(['connect', 'resolved', 'opened']),
+  waiting: after(['connect', 'resolved', 'opened', 'lost']),
+  offline: after(['connect', 'resolved', 'lost'], initial, { onLine: false }),
+  closing: after(['connect', 'resolved', 'opened', 'close']),
+  leaving: after(['connect', 'close']),
+  closed: after(['connect', 'close', 'timer']),
+} as const satisfies Record<string, Model>;
+
+/** The states on the way through these events. */
+export function run(names: readonly EventName[]): State[] {
+  return names.map((_, i) => after(names.slice(0, i + 1)).state);
+}
