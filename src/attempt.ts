@@ -44,6 +44,7 @@ export class Attempt {
   /** Reported or given up: nothing more is said. */
   #over = false;
   #error: Error | undefined;
+  #permanent = false;
   #settling: unknown;
 
   constructor(host: AttemptHost) {
@@ -120,7 +121,7 @@ export class Attempt {
     socket.onmessage = (event: MessageEvent) => (this.#handshake ? this.#handshake.deliver(event) : this.#host.received(event));
     socket.onerror = (event?: ErrorEvent) =>
       this.#failSoon(failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message));
-    socket.onclose = (event?: CloseEvent) => this.#settle(this.#error, event);
+    socket.onclose = (event?: CloseEvent) => this.#settle(event);
     // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
     if (socket.readyState === CLOSED) this.#failSoon(failure('CONNECTION_FAILED', 'The page may not connect there (is it its CSP?)'), true);
     if (socket.readyState === OPEN) this.#onOpen();
@@ -136,20 +137,23 @@ export class Attempt {
   #failSoon(error: Error, permanent = false): void {
     if (this.#error) return;
     this.#error = error;
-    this.#settling = this.#host.clock.setTimeout(() => this.#fail(error, permanent), 0);
+    this.#permanent = permanent;
+    this.#settling = this.#host.clock.setTimeout(() => this.#settle(), 0);
   }
 
   #fail(error: Error, permanent = false): void {
-    this.#settle(error, undefined, permanent);
+    this.#error = error;
+    this.#permanent = permanent;
+    this.#settle();
   }
 
-  #settle(error: Error | undefined, { code, reason, wasClean }: Partial<CloseEvent> = {}, permanent = false): void {
+  #settle({ code, reason, wasClean }: Partial<CloseEvent> = {}): void {
     if (this.#over) return;
     this.#over = true;
     this.#host.clock.clearTimeout(this.#settling);
     const kind = this.#opened ? 'closed' : 'failed';
     // React Native may leave out the code.
-    this.#host.lost({ kind, code: code ?? 1006, reason: reason ?? '', wasClean: wasClean ?? false, error }, permanent);
+    this.#host.lost({ kind, code: code ?? 1006, reason: reason ?? '', wasClean: wasClean ?? false, error: this.#error }, this.#permanent);
   }
 }
 

@@ -365,13 +365,12 @@ function isOptions(value: unknown): value is ReconnectingWebSocketOptions {
 /** What `send` makes of its argument: data as it is, anything else as text (Web IDL union conversion). */
 function sendable(data: unknown): Data {
   if (typeof data === 'string') return data;
-  if (ArrayBuffer.isView(data)) {
-    if (tagOf(data.buffer) === 'SharedArrayBuffer') throw new TypeError('send() does not take a view of shared memory.');
-    return data as ArrayBufferView<ArrayBuffer>;
-  }
+  const view = ArrayBuffer.isView(data);
+  const tag = tagOf(view ? data.buffer : data);
+  if (tag === 'SharedArrayBuffer') throw new TypeError('send() does not take shared memory.');
   // A Blob is known by what it can do: whichever window it comes from, and whoever made it (happy-dom).
   const blob = typeof (data as Blob | null | undefined)?.arrayBuffer === 'function';
-  return blob || tagOf(data) === 'ArrayBuffer' ? (data as ArrayBuffer | Blob) : `${data}`;
+  return blob || tag === 'ArrayBuffer' ? (data as Exclude<Data, string>) : `${data}`;
 }
 
 /** Its own copy: the caller may write to a buffer again, and what was sent is what it was when it was sent. */
