@@ -9,7 +9,13 @@ export default defineConfig({
       { test: { name: 'core', environment: 'node', include: ['test/{core,model}/**/*.test.ts'] } },
       { test: { name: 'socket', environment: 'happy-dom', include: ['test/socket/**/*.test.ts'] } },
       {
-        test: { name: 'node', environment: 'node', include: ['test/{e2e,types,package}/**/*.test.ts'], testTimeout: 60_000, execArgv: ['--expose-gc'] },
+        test: {
+          name: 'node',
+          environment: 'node',
+          include: ['test/{e2e,types,package}/**/*.test.ts'],
+          testTimeout: 60_000,
+          execArgv: ['--expose-gc'],
+        },
       },
       { test: { name: 'browser', environment: 'node', include: ['test/browser/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
     ],

@@ -2,6 +2,7 @@
 
 import type { Address } from './attempt.ts';
 import type { AttemptContext } from './connection.ts';
+import { tagOf } from './data.ts';
 import { HoldfastError } from './errors.ts';
 
 /** What a provider is told. */
@@ -44,7 +45,8 @@ export function parseProtocols(protocols: string | Iterable<string> | undefined 
 
 /** Asks both sources. What a provider throws is thrown on; what it returns and cannot be used is an ADDRESS_INVALID error. */
 export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource, context: ProviderContext): Promise<Address> {
-  const ask = async <T>(source: Provided<T>) => (typeof source === 'function' ? (source as (context: ProviderContext) => T)(context) : source);
+  const ask = async <T>(source: Provided<T>) =>
+    typeof source === 'function' ? (source as (context: ProviderContext) => T)(context) : source;
   const [where, which] = await Promise.all([ask(url), ask(protocols)]);
   try {
     if (!/String|URL/.test(tagOf(where))) throw new TypeError(`The url provider returned ${String(where)}; it returns a string or a URL`);
@@ -54,11 +56,6 @@ export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource,
   } catch (error) {
     throw new HoldfastError('ADDRESS_INVALID', (error as Error).message, error);
   }
-}
-
-/** The class of a value, whichever window it comes from. */
-export function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 function syntaxError(message: string): never {

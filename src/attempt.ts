@@ -5,7 +5,8 @@
  * through one funnel. Once dropped or over, an attempt is deaf: what comes late from it reaches nobody.
  */
 
-import type { Event, Loss } from './core/machine.ts';
+import type { Event } from './core/machine.ts';
+import type { Loss } from './core/state.ts';
 import { type ErrorCode, HoldfastError } from './errors.ts';
 import { Handshake, type HandshakeSocket } from './handshake.ts';
 import type { Clock } from './io/clock.ts';
@@ -120,7 +121,9 @@ export class Attempt {
     socket.onopen = () => this.#onOpen();
     socket.onmessage = (event: MessageEvent) => (this.#handshake ? this.#handshake.deliver(event) : this.#host.received(event));
     socket.onerror = (event?: ErrorEvent) =>
-      this.#failSoon(failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message));
+      this.#failSoon(
+        failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message),
+      );
     socket.onclose = (event?: CloseEvent) => this.#settle(event);
     // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
     if (socket.readyState === CLOSED) this.#failSoon(failure('CONNECTION_FAILED', 'The page may not connect there (is it its CSP?)'), true);

@@ -9,20 +9,18 @@
 import { type Address, Attempt } from './attempt.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import {
-  type CloseRequest,
   type Effect,
   type Emission,
   type Event,
   HEARTBEAT_LOST,
   initial,
-  type Loss,
   type Model,
   type Moment,
   type Rules,
-  type State,
   transition,
 } from './core/machine.ts';
 import type { Verdict } from './core/retry-policy.ts';
+import type { CloseRequest, Loss, State } from './core/state.ts';
 import { guarded, HoldfastError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -161,7 +159,7 @@ export class Connection {
       case 'runHandshake':
         return void this.#attempt?.runHandshake(this.#link.handshake as NonNullable<Link['handshake']>);
       case 'closeSocket':
-        this.#heartbeat?.stop();
+        this.#stopHeartbeat();
         return guarded(() => this.#attempt?.close(effect.code, effect.reason));
       case 'dropSocket':
         return this.#drop(effect.loss);
@@ -202,8 +200,7 @@ export class Connection {
 
   /** Only codes that a page may send are sent: WebSocket.close() throws at others. */
   #drop({ code, reason }: Loss): void {
-    this.#heartbeat?.stop();
-    this.#heartbeat = undefined;
+    this.#stopHeartbeat();
     this.#leftBehind = this.bufferedAmount;
     if (code < 3000) this.#attempt?.drop(undefined, '');
     else this.#attempt?.drop(code, reason);
@@ -221,9 +218,10 @@ export class Connection {
 
   /** The verdict is asked for first: it is user code, which may well have closed or replaced the connection itself. */
   #lose(loss: Loss, permanent = false): void {
+    const attempt = this.#attempt;
     const { state, memory } = this.#model;
     const verdict = permanent || state.status === 'closing' ? 'refused' : this.#link.classifyClose(loss, memory);
-    if (state === this.#model.state) this.#dispatch({ type: 'lost', loss, verdict });
+    if (attempt === this.#attempt) this.#dispatch({ type: 'lost', loss, verdict });
   }
 
   #startTimer(delay: number): void {
@@ -253,6 +251,11 @@ export class Connection {
         this.#lose({ kind: 'heartbeat', code: HEARTBEAT_LOST, reason: 'heartbeat lost', wasClean: false, error });
       },
     });
+  }
+
+  #stopHeartbeat(): void {
+    this.#heartbeat?.stop();
+    this.#heartbeat = undefined;
   }
 
   #woke(signal: LifecycleSignal): void {

@@ -1,7 +1,7 @@
 /** The events of a connection. Classes of our own, since some runtimes lack CloseEvent; where it exists, ours are instances of it. */
 
-import type { Loss, State } from './core/machine.ts';
 import type { Drop, DropReason } from './core/queue.ts';
+import type { Loss, State } from './core/state.ts';
 import type { Data } from './io/web-socket.ts';
 
 /** What `send` had accepted and what had not gone out when a connection ended. */

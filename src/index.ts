@@ -1,10 +1,10 @@
 /** Holdfast: a connection that survives. Public names only. */
 
-export { backoff } from './core/backoff.ts';
 export type { ProtocolsSource, ProviderContext, UrlSource } from './address.ts';
 export type { AttemptContext } from './connection.ts';
-export type { ClosedCause, Loss, State } from './core/machine.ts';
+export { backoff } from './core/backoff.ts';
 export type { DropReason, QueueLimits } from './core/queue.ts';
+export type { ClosedCause, Loss, State } from './core/state.ts';
 export { type ErrorCode, HoldfastError } from './errors.ts';
 export { DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent, type Unsent } from './events.ts';
 export type { HandshakeSocket } from './handshake.ts';

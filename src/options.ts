@@ -4,8 +4,9 @@ import type { ProtocolsSource } from './address.ts';
 import type { AttemptContext, ConnectionOptions, Link } from './connection.ts';
 import { backoff } from './core/backoff.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
-import type { Loss, Rules } from './core/machine.ts';
+import type { Rules } from './core/machine.ts';
 import type { QueueLimits } from './core/queue.ts';
+import type { Loss } from './core/state.ts';
 import { guarded, report } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { type Clock, systemClock } from './io/clock.ts';
@@ -66,7 +67,10 @@ export interface Settings extends ConnectionOptions {
 
 type Check = readonly [accepts: (value: unknown) => boolean, takes: string];
 
-const atLeast = (least: number, takes: string): Check => [(value) => typeof value === 'number' && value >= least, `${takes}, ${least} or more`];
+const atLeast = (least: number, takes: string): Check => [
+  (value) => typeof value === 'number' && value >= least,
+  `${takes}, ${least} or more`,
+];
 const ofType = (type: string): Check => [(value) => typeof value === type && value !== null, `a value of type ${type}`];
 const has = (...names: string[]): Check => [
   (value) => names.every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
@@ -117,9 +121,12 @@ const heartbeatChecks: Record<keyof HeartbeatOptions, Check> = {
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
 export function settle(options: ReconnectingWebSocketOptions): Settings {
   const unknown: string[] = [];
-  const given = <T extends object>(values: T | undefined, table: Record<string, Check>, prefix = '') => checked(values ?? {}, table, prefix, unknown) as T;
+  const given = <T extends object>(values: T | undefined, table: Record<string, Check>, prefix = '') =>
+    checked(values ?? {}, table, prefix, unknown) as T;
   const { backoff: custom, reconnect, ...rest } = given(options, checks);
-  const heartbeat = options.heartbeat && given({ ...options.heartbeat, ping: options.heartbeat.ping ?? null } as HeartbeatOptions, heartbeatChecks, 'heartbeat.');
+  const heartbeat =
+    options.heartbeat &&
+    given({ ...options.heartbeat, ping: options.heartbeat.ping ?? null } as HeartbeatOptions, heartbeatChecks, 'heartbeat.');
   const queue = given(options.queue || {}, queueChecks, 'queue.');
   if (unknown[0]) console.warn(`Holdfast does not know the option ${unknown.join(', ')}; it is ignored`);
   const ping = heartbeat?.ping;
@@ -162,8 +169,9 @@ function trusted(custom: Rules['delay'] | undefined): Rules['delay'] {
   if (!custom) return backoff;
   return (...args) => {
     const delay: unknown = guarded(() => custom(...args));
-    if (typeof delay === 'number' && delay === delay) return delay;
-    if (delay !== undefined) report(new TypeError(`Option "backoff" returned ${show(delay)}; it takes a function that returns milliseconds`));
+    if (typeof delay === 'number' && !Number.isNaN(delay)) return delay;
+    if (delay !== undefined)
+      report(new TypeError(`Option "backoff" returned ${show(delay)}; it takes a function that returns milliseconds`));
     return backoff(...args);
   };
 }

@@ -3,14 +3,17 @@
  * This file is the surface (events, attributes, `send`, the queue); the connection itself is in connection.ts.
  */
 
-import { type ProtocolsSource, parseProtocols, parseUrl, resolveAddress, tagOf, type UrlSource } from './address.ts';
+import { type ProtocolsSource, parseProtocols, parseUrl, resolveAddress, type UrlSource } from './address.ts';
 import type { Address } from './attempt.ts';
 import { Connection } from './connection.ts';
-import type { Emission, State } from './core/machine.ts';
+import type { Emission } from './core/machine.ts';
 import { type Drop, Queue, utf8Length } from './core/queue.ts';
 import { rawVerdict } from './core/retry-policy.ts';
+import type { State } from './core/state.ts';
+import { byteLength, copied, sendable } from './data.ts';
 import { guarded, HoldfastError, report } from './errors.ts';
 import { DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent } from './events.ts';
+import { Handlers } from './handlers.ts';
 import type { Clock } from './io/clock.ts';
 import { CLOSED, CLOSING, CONNECTING, type Data, OPEN } from './io/web-socket.ts';
 import { type ReconnectingWebSocketOptions, settle } from './options.ts';
@@ -35,11 +38,7 @@ export interface ReconnectingWebSocket {
     listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
     options?: boolean | EventListenerOptions,
   ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }
 
 type Handler<K extends keyof ReconnectingWebSocketEventMap> =
@@ -80,7 +79,7 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly #queueing: boolean;
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
-  readonly #handlers = new Map<string, Slot>();
+  readonly #handlers = new Handlers(this);
   /** Whether drops are somebody's business, so that nothing has to be logged. */
   #dropsHeard = false;
   #warned = false;
@@ -222,28 +221,28 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   get onopen(): WebSocket['onopen'] {
-    return this.#handler('open') as WebSocket['onopen'];
+    return this.#handlers.get('open') as WebSocket['onopen'];
   }
   set onopen(handler: Handler<'open'>) {
-    this.#handle('open', handler);
+    this.#handlers.set('open', handler);
   }
   get onmessage(): WebSocket['onmessage'] {
-    return this.#handler('message') as WebSocket['onmessage'];
+    return this.#handlers.get('message') as WebSocket['onmessage'];
   }
   set onmessage(handler: Handler<'message'>) {
-    this.#handle('message', handler);
+    this.#handlers.set('message', handler);
   }
   get onerror(): WebSocket['onerror'] {
-    return this.#handler('error') as WebSocket['onerror'];
+    return this.#handlers.get('error') as WebSocket['onerror'];
   }
-  set onerror(handler: Handler<'error'> | WebSocket['onerror']) {
-    this.#handle('error', handler);
+  set onerror(handler: Handler<'error'>) {
+    this.#handlers.set('error', handler);
   }
   get onclose(): WebSocket['onclose'] {
-    return this.#handler('close') as WebSocket['onclose'];
+    return this.#handlers.get('close') as WebSocket['onclose'];
   }
   set onclose(handler: Handler<'close'>) {
-    this.#handle('close', handler);
+    this.#handlers.set('close', handler);
   }
 
   override addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
@@ -331,55 +330,8 @@ export class ReconnectingWebSocket extends EventTarget {
     if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }
-
-  #handler(type: string): unknown {
-    return this.#handlers.get(type)?.value ?? null;
-  }
-
-  /** An event handler attribute (HTML, section 8.1.8.1): it keeps its place among the listeners until it is set to null. */
-  #handle(type: string, value: unknown): void {
-    const slot = this.#handlers.get(type);
-    const usable = typeof value === 'function' || (typeof value === 'object' && value !== null);
-    if (slot && usable) slot.value = value;
-    else if (slot) {
-      this.#handlers.delete(type);
-      this.removeEventListener(type, slot.listener);
-    } else if (usable) {
-      const added: Slot = { value, listener: (event) => typeof added.value === 'function' && added.value.call(this, event) };
-      this.#handlers.set(type, added);
-      this.addEventListener(type, added.listener);
-    }
-  }
-}
-
-/** What an event handler attribute holds, and the listener that calls it. */
-interface Slot {
-  value: unknown;
-  readonly listener: (event: Event) => unknown;
 }
 
 function isOptions(value: unknown): value is ReconnectingWebSocketOptions {
   return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
-}
-
-/** What `send` makes of its argument: data as it is, anything else as text (Web IDL union conversion). */
-function sendable(data: unknown): Data {
-  if (typeof data === 'string') return data;
-  const view = ArrayBuffer.isView(data);
-  const tag = tagOf(view ? data.buffer : data);
-  if (tag === 'SharedArrayBuffer') throw new TypeError('send() does not take shared memory.');
-  // A Blob is known by what it can do: whichever window it comes from, and whoever made it (happy-dom).
-  const blob = typeof (data as Blob | null | undefined)?.arrayBuffer === 'function';
-  return blob || tag === 'ArrayBuffer' ? (data as Exclude<Data, string>) : `${data}`;
-}
-
-/** Its own copy: the caller may write to a buffer again, and what was sent is what it was when it was sent. */
-function copied(data: Data): Data {
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-  return tagOf(data) === 'ArrayBuffer' ? (data as ArrayBuffer).slice(0) : data;
-}
-
-function byteLength(data: Data): number {
-  if (typeof data === 'string') return utf8Length(data);
-  return 'size' in data ? data.size : data.byteLength;
 }

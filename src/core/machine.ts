@@ -16,66 +16,7 @@
 
 import { clampDelay } from './backoff.ts';
 import { SUSPECT_LIMIT, type Verdict } from './retry-policy.ts';
-
-/** How a connection or an attempt ended. */
-export interface Loss {
-  /**
-   * `closed`: the peer or the browser closed it. `failed`: it never opened. `timeout`: it did not open in time. `heartbeat`: no
-   * answer. `frozen`: the page was suspended, which kills sockets. `replaced`: `reconnect()` was called. `requested`: `close()` was.
-   */
-  readonly kind: 'closed' | 'failed' | 'timeout' | 'heartbeat' | 'frozen' | 'replaced' | 'requested';
-  /** The close code as the browser gave it, or the synthetic one: 4000 heartbeat, 4001 replaced, 1006 otherwise. */
-  readonly code: number;
-  readonly reason: string;
-  /** Whether the closing handshake was completed; false for every synthetic close. */
-  readonly wasClean: boolean;
-  /** What went wrong, where that is known. */
-  readonly error?: Error | undefined;
-}
-
-/** Why a connection is closed for good. */
-export type ClosedCause = 'user' | 'aborted' | 'exhausted' | Exclude<Verdict, 'retry' | 'suspect'>;
-
-/** The state of a connection. `attempt` counts consecutive failures; `startedAt`, `since` and `retryAt` are epoch milliseconds. */
-export type State =
-  | { readonly status: 'idle' }
-  | {
-      readonly status: 'connecting';
-      readonly attempt: number;
-      readonly startedAt: number;
-      readonly phase: 'resolving' | 'opening' | 'handshaking';
-    }
-  | { readonly status: 'open'; readonly since: number; readonly resumed: boolean }
-  | {
-      /** `offline`: the attempt failed and the device says that it has no network; retries are slow then and not counted. */
-      readonly status: 'waiting' | 'offline';
-      readonly attempt: number;
-      readonly since: number;
-      readonly retryAt: number;
-      readonly cause: Loss;
-      /** Whether any connection ever opened; false for long means that something on the way refuses WebSockets. */
-      readonly everOpened: boolean;
-    }
-  | ({
-      readonly status: 'closing';
-      /** Whether there is a socket whose closing handshake is waited for. */
-      readonly socket: boolean;
-    } & CloseRequest)
-  | {
-      readonly status: 'closed';
-      readonly cause: ClosedCause;
-      readonly code: number;
-      readonly reason: string;
-      readonly error?: Error | undefined;
-    };
-
-/** A wish to end the connection. */
-export interface CloseRequest {
-  readonly cause: 'user' | 'aborted';
-  readonly code?: number | undefined;
-  readonly reason: string;
-  readonly error?: Error | undefined;
-}
+import type { ClosedCause, CloseRequest, Loss, State } from './state.ts';
 
 /** What is remembered across states. Times are monotonic milliseconds. */
 export interface Memory {
@@ -283,7 +224,11 @@ function wait(status: 'waiting' | 'offline', delay: number, memory: Memory, loss
   const { attempt, everOpened } = memory;
   return [
     { state: { status, attempt, since: wall, retryAt: wall + delay, cause: loss, everOpened }, memory },
-    [{ type: 'dropSocket', loss }, { type: 'startTimer', delay }, { type: 'emitLost', loss, willReconnect: true }],
+    [
+      { type: 'dropSocket', loss },
+      { type: 'startTimer', delay },
+      { type: 'emitLost', loss, willReconnect: true },
+    ],
   ];
 }
 

@@ -150,14 +150,45 @@ describe('beside the native WebSocket', () => {
         };
         const outcomes: string[] = [];
         const odd = (value: unknown) => value as never;
-        const codes = [0, 999, 1000, 1001, 1005, 2999, 3000, 4999, 5000, 65_536 + 1000, -1, Number.NaN, Infinity, '3000', 'x', 999.2, 1000.4, 4999.4, null, true];
+        const codes = [
+          0,
+          999,
+          1000,
+          1001,
+          1005,
+          2999,
+          3000,
+          4999,
+          5000,
+          65_536 + 1000,
+          -1,
+          Number.NaN,
+          Infinity,
+          '3000',
+          'x',
+          999.2,
+          1000.4,
+          4999.4,
+          null,
+          true,
+        ];
         for (const code of codes) outcomes.push(`code ${code} ${attempt((ws) => ws.close(odd(code)), new Socket(url))}`);
         for (const reason of ['x'.repeat(123), 'x'.repeat(124), 'ü'.repeat(62), odd(5), odd(null)])
           outcomes.push(`reason ${String(reason).length} ${attempt((ws) => ws.close(1000, reason), new Socket(url))}`);
         const ws = new Socket(url);
         await new Promise((resolve) => ws.addEventListener('open', resolve));
         const shared = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer);
-        for (const data of [odd(5), odd(null), odd(undefined), odd({}), odd([1, 2]), odd(Symbol('s')), odd(Object.create(null)), odd(shared), odd(shared.buffer)])
+        for (const data of [
+          odd(5),
+          odd(null),
+          odd(undefined),
+          odd({}),
+          odd([1, 2]),
+          odd(Symbol('s')),
+          odd(Object.create(null)),
+          odd(shared),
+          odd(shared.buffer),
+        ])
           outcomes.push(`send ${typeof data} ${attempt((ws) => ws.send(data), ws)}`);
         outcomes.push(`send nothing ${attempt((ws) => Reflect.apply(ws.send, ws, []), ws)}`);
         ws.close();
@@ -287,38 +318,48 @@ describe('the page', () => {
 });
 
 describe('binary data', () => {
-  it.each(['blob', 'arraybuffer'] as const)('of every kind arrives intact and in order, queued and sent directly, as %s', async (binaryType) => {
-    const { page, context } = await openPage(browser, site.url('/script'));
-    const arrived = await page.evaluate(
-      async ([url, binaryType]) => {
-        const ws = new window.Holdfast.ReconnectingWebSocket(url);
-        ws.binaryType = binaryType;
-        const bytes = (n: number) => Uint8Array.from({ length: n }, (_, i) => (i * 7 + n) % 256);
-        const kinds = [
-          (n: number) => `text ${n} ü😀`,
-          (n: number) => bytes(n),
-          (n: number) => bytes(n).buffer,
-          (n: number) => new Blob([bytes(n)]),
-          (n: number) => new DataView(bytes(n + 8).buffer, 4, n),
-          (n: number) => new Float64Array(bytes(n * 8).buffer),
-        ];
-        const all = Array.from({ length: 120 }, (_, i) => kinds[i % kinds.length]?.(i % 17 === 0 ? 50_000 : i) ?? '');
-        const plain = async (data: unknown) => (typeof data === 'string' ? data : [...new Uint8Array(await new Response(data as Blob).arrayBuffer())].join());
-        const got: unknown[] = [];
-        const done = new Promise<void>((resolve) => ws.addEventListener('message', ({ data }) => got.push(data) === all.length && resolve()));
-        for (const data of all.slice(0, 60)) ws.send(data);
-        await new Promise((resolve) => ws.addEventListener('open', resolve));
-        for (const data of all.slice(60)) ws.send(data);
-        await done;
-        const wrong: number[] = [];
-        for (const [i, data] of all.entries()) if ((await plain(got[i])) !== (await plain(data))) wrong.push(i);
-        const types = new Set(got.map((data) => Object.prototype.toString.call(data)));
-        ws.close();
-        return { wrong, count: got.length, types: [...types].sort() };
-      },
-      [site.server.url(), binaryType] as const,
-    );
-    expect(arrived).toEqual({ wrong: [], count: 120, types: [binaryType === 'blob' ? '[object Blob]' : '[object ArrayBuffer]', '[object String]'] });
-    await context.close();
-  });
+  it.each(['blob', 'arraybuffer'] as const)(
+    'of every kind arrives intact and in order, queued and sent directly, as %s',
+    async (binaryType) => {
+      const { page, context } = await openPage(browser, site.url('/script'));
+      const arrived = await page.evaluate(
+        async ([url, binaryType]) => {
+          const ws = new window.Holdfast.ReconnectingWebSocket(url);
+          ws.binaryType = binaryType;
+          const bytes = (n: number) => Uint8Array.from({ length: n }, (_, i) => (i * 7 + n) % 256);
+          const kinds = [
+            (n: number) => `text ${n} ü😀`,
+            (n: number) => bytes(n),
+            (n: number) => bytes(n).buffer,
+            (n: number) => new Blob([bytes(n)]),
+            (n: number) => new DataView(bytes(n + 8).buffer, 4, n),
+            (n: number) => new Float64Array(bytes(n * 8).buffer),
+          ];
+          const all = Array.from({ length: 120 }, (_, i) => kinds[i % kinds.length]?.(i % 17 === 0 ? 50_000 : i) ?? '');
+          const plain = async (data: unknown) =>
+            typeof data === 'string' ? data : [...new Uint8Array(await new Response(data as Blob).arrayBuffer())].join();
+          const got: unknown[] = [];
+          const done = new Promise<void>((resolve) =>
+            ws.addEventListener('message', ({ data }) => got.push(data) === all.length && resolve()),
+          );
+          for (const data of all.slice(0, 60)) ws.send(data);
+          await new Promise((resolve) => ws.addEventListener('open', resolve));
+          for (const data of all.slice(60)) ws.send(data);
+          await done;
+          const wrong: number[] = [];
+          for (const [i, data] of all.entries()) if ((await plain(got[i])) !== (await plain(data))) wrong.push(i);
+          const types = new Set(got.map((data) => Object.prototype.toString.call(data)));
+          ws.close();
+          return { wrong, count: got.length, types: [...types].sort() };
+        },
+        [site.server.url(), binaryType] as const,
+      );
+      expect(arrived).toEqual({
+        wrong: [],
+        count: 120,
+        types: [binaryType === 'blob' ? '[object Blob]' : '[object ArrayBuffer]', '[object String]'],
+      });
+      await context.close();
+    },
+  );
 });

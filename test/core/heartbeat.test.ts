@@ -75,11 +75,18 @@ describe('the judge', () => {
   it('always names a time to come, or a verdict', () => {
     const time = fc.nat(1_000_000);
     fc.assert(
-      fc.property(time, fc.option(time, { nil: undefined }), fc.nat(60_000), fc.boolean(), time, (heardAt, deadline, roundTrip, draining, now) => {
-        const beat = judge({ heardAt, deadline, roundTrip, draining }, now, rules);
-        if (beat.type !== 'lost') expect(beat.until).toBeGreaterThan(now);
-        else expect(deadline).toBeLessThanOrEqual(now);
-      }),
+      fc.property(
+        time,
+        fc.option(time, { nil: undefined }),
+        fc.nat(60_000),
+        fc.boolean(),
+        time,
+        (heardAt, deadline, roundTrip, draining, now) => {
+          const beat = judge({ heardAt, deadline, roundTrip, draining }, now, rules);
+          if (beat.type !== 'lost') expect(beat.until).toBeGreaterThan(now);
+          else expect(deadline).toBeLessThanOrEqual(now);
+        },
+      ),
     );
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { initial, type Loss, type Model, type Moment, type Rules, type State, type Step, transition } from '../../src/core/machine.ts';
+import { initial, type Model, type Moment, type Rules, type Step, transition } from '../../src/core/machine.ts';
+import type { Loss, State } from '../../src/core/state.ts';
 import { at, closedBy, events, moment, rules, run } from '../support/machine.ts';
 
 const statusOf = (step: Step) => step[0].state.status;
@@ -44,7 +45,14 @@ describe('a lost connection', () => {
   it('is waited for: socket dropped, retry timer started, users told', () => {
     const loss = closedBy(1006);
     const [{ state }, effects] = lostBy(at.open, loss);
-    expect(state).toEqual({ status: 'waiting', attempt: 1, since: moment.wall, retryAt: moment.wall + 1_000, cause: loss, everOpened: true });
+    expect(state).toEqual({
+      status: 'waiting',
+      attempt: 1,
+      since: moment.wall,
+      retryAt: moment.wall + 1_000,
+      cause: loss,
+      everOpened: true,
+    });
     expect(effects).toEqual([
       { type: 'dropSocket', loss },
       { type: 'startTimer', delay: 1_000 },
@@ -243,7 +251,11 @@ describe('close()', () => {
     expect(step[1]).toMatchObject([{ type: 'startTimer', delay: 0 }, { type: 'dropSocket' }]);
     const [{ state }, effects] = transition(step[0], events.timer, moment, rules);
     expect(state).toMatchObject({ status: 'closed', cause: 'user', code: 4100, reason: 'bye' });
-    expect(effects.at(-1)).toMatchObject({ type: 'emitLost', loss: { kind: 'requested', code: 4100, wasClean: false }, willReconnect: false });
+    expect(effects.at(-1)).toMatchObject({
+      type: 'emitLost',
+      loss: { kind: 'requested', code: 4100, wasClean: false },
+      willReconnect: false,
+    });
   });
 
   it('without a code, and without a socket, comes to 1005', () => {
@@ -284,15 +296,32 @@ describe('what does not belong', () => {
     lost: ['idle', 'waiting', 'offline', 'closed'],
     timer: ['idle', 'resolving', 'opening', 'handshaking', 'open', 'closed'],
   };
-  it.each(Object.entries(out).flatMap(([event, names]) => names.map((name) => [event, name] as const)))('%s changes nothing while %s', (event, name) => {
-    const step = transition(at[name], events[event as keyof typeof events], moment, rules);
-    expect(step).toEqual([at[name], []]);
-  });
+  it.each(Object.entries(out).flatMap(([event, names]) => names.map((name) => [event, name] as const)))(
+    '%s changes nothing while %s',
+    (event, name) => {
+      const step = transition(at[name], events[event as keyof typeof events], moment, rules);
+      expect(step).toEqual([at[name], []]);
+    },
+  );
 });
 
 describe('a whole life', () => {
   it('can be told from its states', () => {
-    const states = run(['connect', 'resolved', 'opened', 'lost', 'wake', 'timer', 'resolved', 'lost', 'timer', 'resolved', 'opened', 'close', 'lost']);
+    const states = run([
+      'connect',
+      'resolved',
+      'opened',
+      'lost',
+      'wake',
+      'timer',
+      'resolved',
+      'lost',
+      'timer',
+      'resolved',
+      'opened',
+      'close',
+      'lost',
+    ]);
     expect(states.map(({ status }: State) => status).join(' ')).toBe(
       'connecting connecting open waiting waiting connecting connecting waiting connecting connecting open closing closed',
     );

@@ -163,7 +163,13 @@ describe('any use of a queue', () => {
         for (const [i, step] of steps.entries()) {
           if (step.type === 'enqueue') sizes.set(i, step.bytes);
           const drops =
-            step.type === 'enqueue' ? queue.enqueue(i, step.bytes, now) : step.type === 'expire' ? queue.expire(now) : step.type === 'clear' ? queue.clear() : [];
+            step.type === 'enqueue'
+              ? queue.enqueue(i, step.bytes, now)
+              : step.type === 'expire'
+                ? queue.expire(now)
+                : step.type === 'clear'
+                  ? queue.clear()
+                  : [];
           dropped.push(...drops.map(({ value }) => value));
           if (step.type === 'wait') now += 3;
           const taken = step.type === 'shift' ? queue.shift() : undefined;

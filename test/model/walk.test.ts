@@ -136,7 +136,10 @@ describe.each([
       // The connect timer and a dead link are losses; the other timers are timers.
       const itself: readonly Event[] = status === 'connecting' || status === 'open' ? [events.lost] : [events.timer];
       const next = successors(node, itself, rules).map(({ model }) => model.state.status);
-      assert.ok(next.every((other) => other !== status), `stuck in ${status}`);
+      assert.ok(
+        next.every((other) => other !== status),
+        `stuck in ${status}`,
+      );
     }
   });
 

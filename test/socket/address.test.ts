@@ -28,13 +28,19 @@ describe('a static URL', () => {
 });
 
 describe('static protocols', () => {
-  it.each([[['a', 'a']], [''], [['a', '']], ['a b'], ['a,b'], ['ä'], ['a/b'], [['x', 'a\u0000']], ['"a"']])('%j are a SyntaxError, as native', (protocols) => {
-    expect(() => new ReconnectingWebSocket('ws://x.test', protocols)).toThrow(syntaxError);
-  });
+  it.each([[['a', 'a']], [''], [['a', '']], ['a b'], ['a,b'], ['ä'], ['a/b'], [['x', 'a\u0000']], ['"a"']])(
+    '%j are a SyntaxError, as native',
+    (protocols) => {
+      expect(() => new ReconnectingWebSocket('ws://x.test', protocols)).toThrow(syntaxError);
+    },
+  );
 
   it.each([
     ['chat', ['chat']],
-    [['a', 'A'], ['a', 'A']],
+    [
+      ['a', 'A'],
+      ['a', 'A'],
+    ],
     [[], []],
     [undefined, []],
     ['graphql-transport-ws', ['graphql-transport-ws']],
@@ -74,7 +80,12 @@ describe('providers', () => {
   });
 
   it.each([
-    ['throw', () => { throw new Error('no token'); }],
+    [
+      'throw',
+      () => {
+        throw new Error('no token');
+      },
+    ],
     ['reject', () => Promise.reject(new Error('no token'))],
   ] as const)('that %s are a failed attempt, and are asked again', async (_, fail) => {
     let calls = 0;
@@ -134,16 +145,26 @@ describe('providers', () => {
     expect(w.sockets.map(({ url }) => url)).toEqual(['ws://x.test/new']);
   });
 
-  it.each([5, null, undefined, {}, 'not a url', 'ftp://x.test', 'ws://x.test/#a', Symbol('s')])('of a URL that return %s are refused for good, by name', async (value) => {
-    const w = world({}, odd(() => value));
-    await w.clock.advance(0);
-    expect(w.log).toEqual(['error', 'close 1006 final']);
-    expect(w.ws.state).toMatchObject({ status: 'closed', cause: 'refused', error: { code: 'ADDRESS_INVALID' } });
-    expect(w.ws.state).toMatchObject({ error: { message: expect.stringMatching(/url/i) } });
-  });
+  it.each([5, null, undefined, {}, 'not a url', 'ftp://x.test', 'ws://x.test/#a', Symbol('s')])(
+    'of a URL that return %s are refused for good, by name',
+    async (value) => {
+      const w = world(
+        {},
+        odd(() => value),
+      );
+      await w.clock.advance(0);
+      expect(w.log).toEqual(['error', 'close 1006 final']);
+      expect(w.ws.state).toMatchObject({ status: 'closed', cause: 'refused', error: { code: 'ADDRESS_INVALID' } });
+      expect(w.ws.state).toMatchObject({ error: { message: expect.stringMatching(/url/i) } });
+    },
+  );
 
   it.each([5, null, {}, ['a', 'a'], ['a b'], ''])('of protocols that return %j are refused for good, by name', async (value) => {
-    const w = world({}, 'ws://x.test', odd(() => value));
+    const w = world(
+      {},
+      'ws://x.test',
+      odd(() => value),
+    );
     await w.clock.advance(0);
     expect(w.log).toEqual(['error', 'close 1006 final']);
     expect(w.ws.state).toMatchObject({ error: { code: 'ADDRESS_INVALID', message: expect.stringMatching(/protocol/) } });

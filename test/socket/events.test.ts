@@ -121,7 +121,7 @@ describe('constants', () => {
 });
 
 describe('event objects', () => {
-  it('are of classes that can be told apart, and of the platform\'s where it has one', async () => {
+  it("are of classes that can be told apart, and of the platform's where it has one", async () => {
     const w = world({ queue: { capacity: 0 } });
     w.ws.send('x');
     await w.settle();
@@ -129,7 +129,14 @@ describe('event objects', () => {
     await w.clock.advance(1_000);
     await w.open();
     w.socket.says('hi');
-    const classes = { drop: DropEvent, statechange: StateChangeEvent, error: ReconnectingErrorEvent, close: ReconnectingCloseEvent, message: MessageEvent, open: Event };
+    const classes = {
+      drop: DropEvent,
+      statechange: StateChangeEvent,
+      error: ReconnectingErrorEvent,
+      close: ReconnectingCloseEvent,
+      message: MessageEvent,
+      open: Event,
+    };
     for (const [type, expected] of Object.entries(classes)) {
       const event = w.events.find((event) => event.type === type);
       expect(event, type).toBeInstanceOf(expected);
@@ -155,7 +162,14 @@ describe('statechange', () => {
     expect(states().map(({ state }) => state)).toMatchObject([
       { status: 'connecting', phase: 'opening', attempt: 0, startedAt: epoch },
       { status: 'open', since: epoch, resumed: false },
-      { status: 'waiting', attempt: 1, since: epoch, retryAt: epoch + 1_000, everOpened: true, cause: { kind: 'closed', code: 1012, reason: 'restart' } },
+      {
+        status: 'waiting',
+        attempt: 1,
+        since: epoch,
+        retryAt: epoch + 1_000,
+        everOpened: true,
+        cause: { kind: 'closed', code: 1012, reason: 'restart' },
+      },
     ]);
     expect(states()[2]?.previous).toBe(states()[1]?.state);
     expect(w.ws.state).toBe(states()[2]?.state);
@@ -232,11 +246,14 @@ describe('send', () => {
 });
 
 describe('close', () => {
-  it.each([0, 999, 1001, 1005, 1006, 1015, 2999, 5000, 65_536, -1, Number.NaN, Infinity, '1001'])('with the code %s throws InvalidAccessError', (code) => {
-    const { ws } = world();
-    expect(() => Reflect.apply(ws.close, ws, [code])).toThrow(expect.objectContaining({ name: 'InvalidAccessError' }));
-    expect(ws.readyState).toBe(0);
-  });
+  it.each([0, 999, 1001, 1005, 1006, 1015, 2999, 5000, 65_536, -1, Number.NaN, Infinity, '1001'])(
+    'with the code %s throws InvalidAccessError',
+    (code) => {
+      const { ws } = world();
+      expect(() => Reflect.apply(ws.close, ws, [code])).toThrow(expect.objectContaining({ name: 'InvalidAccessError' }));
+      expect(ws.readyState).toBe(0);
+    },
+  );
 
   it.each([1000, 3000, 4999, '3000', 999.9])('with the code %s is fine', (code) => {
     const { ws } = world();
@@ -260,7 +277,10 @@ describe('close', () => {
     const cases: [args: [code?: number, reason?: string], handed: unknown[]][] = [
       [[], []],
       [[1000], [1000, '']],
-      [[3001, 'x'], [3001, 'x']],
+      [
+        [3001, 'x'],
+        [3001, 'x'],
+      ],
     ];
     for (const [args, handed] of cases) {
       const w = world();

@@ -8,7 +8,7 @@ import { type World, world } from '../support/face.ts';
 const heartbeat = { ping: 'ping', isPong: (data: unknown) => data === 'pong', interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
 
 describe('heartbeat', () => {
-  it('is off until the server\'s way is told', async () => {
+  it("is off until the server's way is told", async () => {
     const w = world();
     await w.open();
     expect(w.clock.pending).toBe(0);
@@ -133,10 +133,12 @@ describe('heartbeat', () => {
     expect(w.clock.pending).toBe(0);
   });
 
-  it('stops while closing', async () => {
+  it('stops while closing, whatever the page says', async () => {
     const w = world({ heartbeat, closeTimeout: 60_000 });
     await w.open();
     w.ws.close();
+    w.page.says('offline');
+    w.page.says('online');
     await w.clock.advance(30_000);
     expect(w.socket.sent).toEqual([]);
   });
@@ -292,14 +294,20 @@ describe('handshake', () => {
     await w.open();
     for (const text of ['a', 'b', 'c', 'd']) w.socket.says(text);
     await w.settle();
-    expect([taken, w.log]).toEqual([['a', 'b', 'c'], ['open', 'message d']]);
+    expect([taken, w.log]).toEqual([
+      ['a', 'b', 'c'],
+      ['open', 'message d'],
+    ]);
   });
 
   it('that rejects is a failed attempt', async () => {
     const w = world({ handshake: () => Promise.reject(new Error('wrong password')) });
     await w.open();
     expect(w.log).toEqual(['error', 'close 1006 again']);
-    expect(w.events.find(({ type }) => type === 'error')).toMatchObject({ error: { code: 'HANDSHAKE_FAILED' }, message: 'The handshake failed: wrong password' });
+    expect(w.events.find(({ type }) => type === 'error')).toMatchObject({
+      error: { code: 'HANDSHAKE_FAILED' },
+      message: 'The handshake failed: wrong password',
+    });
     expect(w.sockets[0]?.closes).toHaveLength(1);
   });
 
@@ -340,7 +348,9 @@ describe('handshake', () => {
   });
 
   it('can be left by close(): the socket is closed, not failed', async () => {
-    const w = world({ handshake: (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))) });
+    const w = world({
+      handshake: (_, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    });
     await w.open();
     w.ws.close(3000, 'never mind');
     await w.settle();
@@ -388,6 +398,28 @@ describe('signal', () => {
     expect([add.mock.calls.length, remove.mock.calls.length]).toEqual([1, 1]);
     w.ws.reconnect();
     expect(add).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('shouldReconnect', () => {
+  it.each([
+    ['close()', (w: World) => w.ws.close(), ['open', 'close 1006 final'], 1],
+    ['reconnect()', (w: World) => w.ws.reconnect(), ['open', 'close 4001 again'], 2],
+  ] as const)('may call %s itself', async (_, act, log, sockets) => {
+    let done = false;
+    const w: World = world({
+      shouldReconnect: () => {
+        if (!done) act(w);
+        done = true;
+      },
+    });
+    await w.open();
+    w.socket.closed();
+    await w.settle();
+    expect([w.log, w.sockets.length]).toEqual([log, sockets]);
+    w.ws.close();
+    await w.clock.advance(2_000);
+    expect([w.ws.readyState, w.clock.pending, w.page.listeners.size]).toEqual([3, 0, 0]);
   });
 });
 

@@ -3,7 +3,7 @@
  * standard in close codes of failures, in binary data and in bufferedAmount: those points are tested on real sockets.
  */
 
-import { Server, WebSocket as MockSocket } from 'mock-socket';
+import { WebSocket as MockSocket, Server } from 'mock-socket';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
 

@@ -49,7 +49,9 @@ describe('an option that is not known', () => {
   it('is named in one warning, and ignored', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     make({ retries: 3, toString: 1, queue: { size: 1 }, heartbeat: { ping: 'p', pong: 'q' } });
-    expect(warn.mock.calls).toEqual([['Holdfast does not know the option "retries", "toString", "heartbeat.pong", "queue.size"; it is ignored']]);
+    expect(warn.mock.calls).toEqual([
+      ['Holdfast does not know the option "retries", "toString", "heartbeat.pong", "queue.size"; it is ignored'],
+    ]);
     warn.mockRestore();
   });
 });
@@ -57,7 +59,12 @@ describe('an option that is not known', () => {
 describe('options that are undefined', () => {
   it('mean the default', async () => {
     const warn = vi.spyOn(console, 'warn');
-    const undefineds = Object.fromEntries(['maxRetries', 'connectTimeout', 'heartbeat', 'queue', 'signal', 'handshake', 'shouldReconnect', 'reconnect'].map((name) => [name, undefined]));
+    const undefineds = Object.fromEntries(
+      ['maxRetries', 'connectTimeout', 'heartbeat', 'queue', 'signal', 'handshake', 'shouldReconnect', 'reconnect'].map((name) => [
+        name,
+        undefined,
+      ]),
+    );
     const w = world(undefineds);
     w.ws.send('kept');
     await w.open();
@@ -68,14 +75,17 @@ describe('options that are undefined', () => {
 });
 
 describe('extremes', () => {
-  it.each([{ connectTimeout: Infinity }, { closeTimeout: Infinity }, { stableAfter: Infinity }, { connectTimeout: 1e300 }])('%j never make a timer that fires at once', async (options) => {
-    const w = world(options);
-    await w.open();
-    w.ws.close();
-    await w.clock.advance(1_000);
-    w.socket.closed(1005);
-    expect(w.log).toEqual(['open', 'close 1005 final']);
-  });
+  it.each([{ connectTimeout: Infinity }, { closeTimeout: Infinity }, { stableAfter: Infinity }, { connectTimeout: 1e300 }])(
+    '%j never make a timer that fires at once',
+    async (options) => {
+      const w = world(options);
+      await w.open();
+      w.ws.close();
+      await w.clock.advance(1_000);
+      w.socket.closed(1005);
+      expect(w.log).toEqual(['open', 'close 1005 final']);
+    },
+  );
 });
 
 describe('backoff', () => {

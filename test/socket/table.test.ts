@@ -5,8 +5,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { ReconnectingCloseEvent } from '../../src/events.ts';
 import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
-import { FakeSocket } from '../support/fake-socket.ts';
 import { world } from '../support/face.ts';
+import { FakeSocket } from '../support/fake-socket.ts';
 
 const closes = (events: readonly Event[]) => events.filter((event) => event instanceof ReconnectingCloseEvent);
 
@@ -58,7 +58,16 @@ describe('close events', () => {
     w.ws.close(3000, 'done');
     w.socket.closed(3000, 'done', true);
     await w.clock.advance(60_000);
-    expect(w.log).toEqual(['error', 'close 1006 again', 'error', 'close 1006 again', 'open', 'close 1012 again', 'open', 'close 3000 final']);
+    expect(w.log).toEqual([
+      'error',
+      'close 1006 again',
+      'error',
+      'close 1006 again',
+      'open',
+      'close 1012 again',
+      'open',
+      'close 3000 final',
+    ]);
     expect(closes(w.events).map(({ reason, wasClean }) => [reason, wasClean])).toEqual([
       ['', false],
       ['', false],
@@ -194,7 +203,10 @@ describe('final closes', () => {
     w.socket.closed(4403, 'forbidden');
     expect(w.log.at(-1)).toBe('close 4403 final');
     expect(w.ws.state).toMatchObject({ status: 'closed', cause: 'refused', reason: 'forbidden' });
-    expect(shouldReconnect.mock.calls[1]).toMatchObject([{ code: 4403, kind: 'closed' }, { attempt: 1, everOpened: true, cause: { code: 1006 } }]);
+    expect(shouldReconnect.mock.calls[1]).toMatchObject([
+      { code: 4403, kind: 'closed' },
+      { attempt: 1, everOpened: true, cause: { code: 1006 } },
+    ]);
   });
 
   it.each([undefined, null, 0, ''])('shouldReconnect returning %j does not', async (value) => {
@@ -431,7 +443,7 @@ describe('flush', () => {
 });
 
 describe('queue', () => {
-  it('counts in bufferedAmount, in bytes of UTF-8, with the socket\'s own', async () => {
+  it("counts in bufferedAmount, in bytes of UTF-8, with the socket's own", async () => {
     const w = world();
     w.ws.send('grüße');
     w.ws.send(new Uint8Array(10).subarray(2, 5));
@@ -582,7 +594,7 @@ describe('url', () => {
     expect(world({}, new URL('ws://example.test')).ws.url).toBe('ws://example.test/');
   });
 
-  it('is resolved against the page, as today\'s standard has it', () => {
+  it("is resolved against the page, as today's standard has it", () => {
     expect(world({}, '/chat').ws.url).toBe(new URL('/chat', document.baseURI).href.replace(/^http/, 'ws'));
   });
 

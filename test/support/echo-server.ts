@@ -22,10 +22,20 @@ export interface Received {
   readonly path: string;
 }
 
+/** How a connection ended, as the server saw it. */
+export interface Ended {
+  readonly code: number;
+  readonly reason: string;
+}
+
 /** The server without a port of its own: mount it on any HTTP server. */
 export class EchoServer {
   /** Everything received, in order. */
   readonly received: Received[] = [];
+  /** How connections ended, in order. */
+  readonly ended: Ended[] = [];
+  /** The most connections, stalled ones included, that there ever were at one time. */
+  peak = 0;
   /** Upgrade requests seen, refused and stalled ones included. */
   upgrades = 0;
   readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: (offered, request) => this.#choose(offered, request) });
@@ -49,8 +59,20 @@ export class EchoServer {
       socket.end(`HTTP/1.1 ${Number(argument)} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     } else if (scenario === 'stall') {
       this.#stalled.add(socket);
+      this.#count();
       socket.on('close', () => this.#stalled.delete(socket));
-    } else this.#wss.handleUpgrade(request, socket, head, (ws) => this.#serve(ws, request));
+      socket.on('end', () => socket.destroy()); // nobody else reads it, and it would stay half open
+      socket.resume();
+    } else
+      this.#wss.handleUpgrade(request, socket, head, (ws) => {
+        this.#count();
+        this.#serve(ws, request);
+      });
+  }
+
+  /** Connections that wait for an answer to their upgrade now. */
+  get stalled(): number {
+    return this.#stalled.size;
   }
 
   /** Cuts every connection without a word. */
@@ -72,11 +94,16 @@ export class EchoServer {
     for (const client of this.clients) client.send(data);
   }
 
+  #count(): void {
+    this.peak = Math.max(this.peak, this.clients.size + this.stalled);
+  }
+
   #serve(ws: WebSocket, request: IncomingMessage): void {
     const path = request.url ?? '/';
     const { pathname, searchParams } = new URL(path, 'http://localhost');
     const [, scenario, how, much] = pathname.split('/');
     ws.on('error', () => {});
+    ws.on('close', (code, reason) => this.ended.push({ code, reason: String(reason) }));
     if (scenario === 'close') {
       if (how === '1005') ws.close();
       else ws.close(Number(how), searchParams.get('reason') ?? '');

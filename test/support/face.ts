@@ -52,7 +52,11 @@ export interface World {
 type Arguments = ConstructorParameters<typeof ReconnectingWebSocket>;
 
 /** Retries wait a second each, unless the test says otherwise. */
-export function world(options: ReconnectingWebSocketOptions = {}, url: Arguments[0] = 'wss://example.test/chat', protocols?: Arguments[1]): World {
+export function world(
+  options: ReconnectingWebSocketOptions = {},
+  url: Arguments[0] = 'wss://example.test/chat',
+  protocols?: Arguments[1],
+): World {
   const clock = new FakeClock();
   const page = new FakeLifecycle();
   const sockets: FakeSocket[] = [];

@@ -2,26 +2,28 @@
 
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from 'node:net';
 
+/**
+ * How bytes are treated on their way: `pass`; `hole`: swallowed, the end of the stream too, and both sides stay open; `stall`: not
+ * read, so that the sender's window fills up, until they may pass again.
+ */
+export type Treatment = 'pass' | 'hole' | 'stall';
+type Way = 'up' | 'down';
+
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** The ways in which this connection leads into a hole, whatever happens to the others. */
+  readonly holes: Set<Way>;
 }
-
-/**
- * How bytes are treated on their way: `pass`; `hole`: swallowed, both sides stay open; `stall`: not read, so that the sender's window
- * fills up.
- */
-export type Treatment = 'pass' | 'hole' | 'stall';
 
 export class FaultProxy {
   /** Connections accepted so far. */
   accepted = 0;
-  up: Treatment = 'pass';
-  down: Treatment = 'pass';
   /** Milliseconds that every chunk is held back, order kept. */
   delay = 0;
   /** Bytes per second that go up, Infinity for as they come. */
   rate = Infinity;
+  readonly #treatment: Record<Way, Treatment> = { up: 'pass', down: 'pass' };
   readonly #target: number;
   readonly #pairs = new Set<Pair>();
   readonly #server: Server;
@@ -30,7 +32,8 @@ export class FaultProxy {
 
   private constructor(target: number) {
     this.#target = target;
-    this.#server = createServer((client) => this.#accept(client));
+    // Half-open, so that the end of a stream is passed on when its turn comes, after the bytes held back before it.
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
   static async start(target: number): Promise<FaultProxy> {
@@ -48,8 +51,31 @@ export class FaultProxy {
     return this.#pairs.size;
   }
 
+  /** What happens to bytes from the client to the server, on every connection, present and to come. */
+  get up(): Treatment {
+    return this.#treatment.up;
+  }
+  set up(treatment: Treatment) {
+    this.#treatment.up = treatment;
+    if (treatment !== 'stall') for (const { client } of this.#pairs) client.resume();
+  }
+
+  /** What happens to bytes from the server to the client. */
+  get down(): Treatment {
+    return this.#treatment.down;
+  }
+  set down(treatment: Treatment) {
+    this.#treatment.down = treatment;
+    if (treatment !== 'stall') for (const { server } of this.#pairs) server.resume();
+  }
+
   url(path = '/echo'): string {
     return `ws://127.0.0.1:${this.#port}${path}`;
+  }
+
+  /** From now on the connections there are lead into a black hole, for good; new ones pass. */
+  hole(...ways: Way[]): void {
+    for (const { holes } of this.#pairs) for (const way of ways.length > 0 ? ways : (['up', 'down'] as const)) holes.add(way);
   }
 
   /** Ends all connections: `fin` politely, `rst` at once. */
@@ -92,41 +118,42 @@ export class FaultProxy {
 
   #accept(client: Socket): void {
     this.accepted++;
-    const pair = { client, server: dial(this.#target, '127.0.0.1') };
+    const server = dial({ port: this.#target, host: '127.0.0.1', allowHalfOpen: true });
+    const pair: Pair = { client, server, holes: new Set() };
     this.#pairs.add(pair);
-    this.#pipe(client, pair.server, 'up');
-    this.#pipe(pair.server, client, 'down');
-    for (const [one, other] of [
-      [client, pair.server],
-      [pair.server, client],
-    ] as const) {
-      one.on('error', () => {});
-      one.on('close', () => {
-        this.#pairs.delete(pair);
-        other.destroy();
-      });
-    }
+    this.#pipe(pair, client, server, 'up');
+    this.#pipe(pair, server, client, 'down');
   }
 
-  #pipe(from: Socket, to: Socket, way: 'up' | 'down'): void {
-    let clear = Promise.resolve();
+  #pipe(pair: Pair, from: Socket, to: Socket, way: Way): void {
+    /** Settles when everything that came before has been passed on. */
+    let turn = Promise.resolve();
+    const swallows = () => pair.holes.has(way) || this.#treatment[way] === 'hole';
+    const pass = (wait: number, deed: () => void) => {
+      turn = turn.then(async () => {
+        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+        if (!to.destroyed && !swallows()) deed();
+      });
+      return turn;
+    };
     from.on('data', (chunk) => {
-      const treatment = this[way];
-      if (treatment === 'hole') return;
-      if (treatment === 'stall') {
+      if (swallows()) return;
+      if (this.#treatment[way] === 'stall') {
         from.pause();
         from.unshift(chunk);
         return;
       }
-      const wait = Math.max(this.delay, way === 'up' && this.rate < Infinity ? (chunk.length / this.rate) * 1_000 : 0);
-      if (wait === 0) return void to.write(chunk);
-      from.pause();
-      clear = clear.then(async () => {
-        await new Promise((resolve) => setTimeout(resolve, wait));
-        if (!to.destroyed) to.write(chunk);
-        from.resume();
-      });
+      const wait = Math.max(this.delay, way === 'up' ? Math.ceil((chunk.length / this.rate) * 1_000) : 0);
+      if (wait > 0) from.pause();
+      void pass(wait, () => to.write(chunk)).then(() => wait > 0 && from.resume());
     });
-    from.on('end', () => to.end());
+    from.on('error', () => {});
+    from.on('end', () => void pass(0, () => to.end()));
+    from.on('close', () => void pass(0, () => to.writableEnded || to.destroy()).then(() => this.#forget(pair)));
+  }
+
+  /** Forgotten once both sides are gone: a connection into a hole has one that nobody told, and that a cut still has to reach. */
+  #forget(pair: Pair): void {
+    if (pair.client.destroyed && pair.server.destroyed) this.#pairs.delete(pair);
   }
 }

@@ -1,8 +1,16 @@
 /** The machine in its typical states, and the events that can happen to it. */
 
-import { type Event, initial, type Loss, type Model, type Moment, type Rules, type State, transition } from '../../src/core/machine.ts';
+import { type Event, initial, type Model, type Moment, type Rules, transition } from '../../src/core/machine.ts';
+import type { Loss, State } from '../../src/core/state.ts';
 
-export const rules: Rules = { maxRetries: Infinity, stableAfter: 5_000, connectTimeout: 10_000, closeTimeout: 2_000, handshake: false, delay: () => 1_000 };
+export const rules: Rules = {
+  maxRetries: Infinity,
+  stableAfter: 5_000,
+  connectTimeout: 10_000,
+  closeTimeout: 2_000,
+  handshake: false,
+  delay: () => 1_000,
+};
 export const moment: Moment = { now: 100_000, wall: 1_700_000_000_000, random: 0, hidden: false, onLine: true };
 
 export const closedBy = (code: number, more: Partial<Loss> = {}): Loss => ({ kind: 'closed', code, reason: '', wasClean: false, ...more });

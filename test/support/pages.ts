@@ -8,7 +8,15 @@ import { type Running, startEchoServer } from './echo-server.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { findBrowser } from './find-browser.ts';
 
-const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 /** Starts the installed browser. With the back-forward cache, which Playwright switches off unless told not to. */
 export async function launch(): Promise<Browser> {
