@@ -10,6 +10,13 @@ const lostBy = (model: Model, loss: Loss = closedBy(1006), over: Partial<Moment>
   transition(model, { type: 'lost', loss, verdict: 'retry' }, { ...moment, ...over }, { ...rules, ...more });
 
 describe('the way to a connection', () => {
+  it('starts from idle, where nothing is known', () => {
+    expect(initial).toEqual({
+      state: { status: 'idle' },
+      memory: { attempt: 0, suspects: 0, everOpened: false, openedAt: 0, wokeAt: -Infinity, forcedAt: -Infinity, cause: undefined },
+    });
+  });
+
   it('starts with an attempt that has its timer, and an eye on the page', () => {
     const step = transition(initial, events.connect, moment, rules);
     expect(step[0].state).toEqual({ status: 'connecting', attempt: 0, startedAt: moment.wall, phase: 'resolving' });
@@ -154,8 +161,9 @@ describe('waking up', () => {
   const wake = (model: Model, over: Partial<Moment> = {}) => transition(model, events.wake, { ...moment, ...over }, rules);
 
   it('makes it doubt what is open', () => {
-    const step = wake(at.open);
-    expect(step[0].state).toBe(at.open.state);
+    const { open } = at;
+    const step = wake(open);
+    expect(step[0].state).toBe(open.state);
     expect(step[1]).toEqual([{ type: 'probe' }]);
   });
 
@@ -172,15 +180,21 @@ describe('waking up', () => {
   });
 
   it.each(['idle', 'resolving', 'opening', 'handshaking', 'closing', 'closed'] as const)('changes nothing while %s', (name) => {
-    const step = wake(at[name]);
-    expect(step[0].state).toBe(at[name].state);
+    const model = at[name];
+    const step = wake(model);
+    expect(step[0].state).toBe(model.state);
     expect(step[1]).toEqual([]);
   });
 
   it('means that what is lost soon after was lost to the sleep: no backoff', () => {
     const [woken] = wake(at.open);
-    expect(delayOf(lostBy(woken, undefined, { now: moment.now + 5_000, random: 1 }))).toEqual([250]);
+    expect(delayOf(lostBy(woken, undefined, { now: moment.now + 5_000, random: 0.5 }))).toEqual([125]);
     expect(delayOf(lostBy(woken, undefined, { now: moment.now + 5_001, random: 1 }))).toEqual([1_000]);
+  });
+
+  it('does not hurry an attempt that fails: its server may be down', () => {
+    const [woken] = wake(at.opening);
+    expect(delayOf(lostBy(woken))).toEqual([1_000]);
   });
 
   it('does not help a connection that dies again and again', () => {

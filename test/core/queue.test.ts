@@ -206,6 +206,8 @@ describe('utf8Length', () => {
     ['\ud83d\ud83d\ude00', 7],
     ['\udbff\udfff', 4],
     ['\udc00\ud800', 6],
+    ['\ud800\udc00', 4],
+    ['\udc00\udc00', 6],
   ])('of %j is %i', (text, bytes) => {
     expect(utf8Length(text)).toBe(bytes);
   });
