@@ -1,5 +1,6 @@
 /**
- * Holdfast beside its peers, in one run on one machine: read the ratios. Over real sockets in Node, `ws` as everybody's WebSocket.
+ * Holdfast beside its peers, in one run on one machine: read the ratios. Over real sockets in Node, `ws` as everybody's WebSocket;
+ * receiving in a real browser.
  * Writes bench/RESULTS.md. Run it by `npm run bench`, which installs the peers here.
  */
 
@@ -11,6 +12,7 @@ import { build } from 'esbuild';
 import { WebSocket as WS } from 'ws';
 import { startEchoServer } from '../test/support/echo-server.ts';
 import { FaultProxy } from '../test/support/fault-proxy.ts';
+import { receiveInBrowser } from './browser.ts';
 
 type Peer = 'native' | 'holdfast' | 'partysocket' | 'reconnecting-websocket';
 type Make = (url: string) => WebSocket;
@@ -99,28 +101,13 @@ async function deadLink(make: Make): Promise<string> {
   return again ? `${seconds} s` : 'not within 40 s';
 }
 
-/** 200,000 messages of 32 bytes: microseconds of CPU for each, the best of seven rounds. */
-async function receive(make: Make): Promise<number> {
-  const count = 200_000;
-  const server = await startEchoServer();
-  const ws = quietly(make(server.url()));
-  await opened(ws);
-  const text = 'x'.repeat(32);
-  let best = Infinity;
-  for (let round = 0; round < 7; round++) {
-    let received = 0;
-    const done = new Promise<void>((resolve) => {
-      ws.onmessage = () => ++received === count && resolve();
-    });
-    const before = process.cpuUsage();
-    for (let i = 0; i < count; i++) server.echo.broadcast(text);
-    await done;
-    const { user, system } = process.cpuUsage(before);
-    best = Math.min(best, (user + system) / count);
-  }
-  ws.close();
-  await server.stop();
-  return best;
+/** A script that defines `connect(url)` with this peer. */
+async function script(peer: Peer): Promise<string> {
+  if (peer === 'native') return 'globalThis.connect = (url) => new WebSocket(url)';
+  const contents = imports[peer].replace(/export \{ (\S+) \} from/, 'import { $1 as Socket } from');
+  const stdin = { contents: `${contents}; globalThis.connect = (url) => new Socket(url)`, resolveDir: here('.') };
+  const { outputFiles } = await build({ stdin, bundle: true, minify: true, format: 'iife', target: 'es2022', write: false });
+  return outputFiles[0]?.text ?? '';
 }
 
 const names = Object.keys(peers) as Peer[];
@@ -128,15 +115,14 @@ const [outages, deadLinks] = await Promise.all([
   Promise.all(names.map((name) => outage(peers[name]))),
   Promise.all(names.map((name) => deadLink(peers[name]))),
 ]);
-const cpu: number[] = [];
-for (const name of names) cpu.push(await receive(peers[name]));
+const busy = await receiveInBrowser(await Promise.all(names.map(script)));
 const rows = await Promise.all(
   names.map(async (name, i) => {
     const bytes = name === 'native' ? '-' : `${await size(name)}`;
     const manifest = name === 'native' ? 'node_modules/ws' : name === 'holdfast' ? '.' : `bench/node_modules/${name}`;
     const { version } = JSON.parse(await readFile(here(`../${manifest}/package.json`), 'utf8'));
-    const label = name === 'native' ? `\`ws\` ${version} alone` : `${name} ${version}`;
-    return `| ${label} | ${bytes} | ${outages[i]} | ${deadLinks[i]} | ${((cpu[i] ?? 0) / (cpu[0] ?? 1)).toFixed(2)}× |`;
+    const label = name === 'native' ? `native (\`ws\` ${version} in Node)` : `${name} ${version}`;
+    return `| ${label} | ${bytes} | ${outages[i]} | ${deadLinks[i]} | ${((busy[i] ?? 0) / (busy[0] ?? 1)).toFixed(2)}× |`;
   }),
 );
 const table = `# Beside the peers
@@ -144,7 +130,7 @@ const table = `# Beside the peers
 Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} (Node ${process.version}, ${cpus().length} cores, loopback, \`ws\` as everybody's
 WebSocket). Defaults everywhere, but that Holdfast was told how to ping; the peers have no heartbeat. Read the ratios: machines differ.
 
-| | bytes, min + brotli | 100 messages written while the server was gone for 2 s: arrived | dead link replaced after | CPU per message received |
+| | bytes, min + brotli | 100 messages written while the server was gone for 2 s: arrived | dead link replaced after | main thread in Chromium per message received |
 |---|---|---|---|---|
 ${rows.join('\n')}
 `;
