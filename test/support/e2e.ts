@@ -2,8 +2,12 @@
 
 import { onTestFinished, vi } from 'vitest';
 import { WebSocket as WS } from 'ws';
+import {
+  type ReconnectingWebSocketOptions as Options,
+  ReconnectingWebSocket,
+  type ReconnectingWebSocketEventMap,
+} from '../../src/index.ts';
 import type { CreateSocket } from '../../src/io/web-socket.ts';
-import { type ReconnectingWebSocketOptions as Options, ReconnectingWebSocket, type ReconnectingWebSocketEventMap } from '../../src/index.ts';
 import { type Running, startEchoServer } from './echo-server.ts';
 import { FaultProxy } from './fault-proxy.ts';
 

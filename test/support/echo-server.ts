@@ -54,6 +54,7 @@ export class EchoServer {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.upgrades++;
     socket.on('error', () => {});
+    if (!URL.canParse(request.url ?? '/', 'http://localhost')) return void socket.destroy();
     const [, scenario, argument] = new URL(request.url ?? '/', 'http://localhost').pathname.split('/');
     if (scenario === 'status') {
       socket.end(`HTTP/1.1 ${Number(argument)} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
