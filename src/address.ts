@@ -49,8 +49,9 @@ export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource,
     typeof source === 'function' ? (source as (context: ProviderContext) => T)(context) : source;
   const [where, which] = await Promise.all([ask(url), ask(protocols)]);
   try {
-    if (!/String|URL/.test(tagOf(where))) throw new TypeError(`The url provider returned ${String(where)}; it returns a string or a URL`);
-    if (!/String|Array|Undefined/.test(tagOf(which)))
+    if (!/^(String|URL)$/.test(tagOf(where)))
+      throw new TypeError(`The url provider returned ${String(where)}; it returns a string or a URL`);
+    if (!/^(String|Array|Undefined)$/.test(tagOf(which)))
       throw new TypeError(`The protocols provider returned ${String(which)}; it returns a string, an array of strings or undefined`);
     return { url: parseUrl(where), protocols: parseProtocols(which) };
   } catch (error) {

@@ -7,7 +7,7 @@
 
 import type { Event } from './core/machine.ts';
 import type { Loss } from './core/state.ts';
-import { type ErrorCode, HoldfastError } from './errors.ts';
+import { type ErrorCode, guarded, HoldfastError } from './errors.ts';
 import { Handshake, type HandshakeSocket } from './handshake.ts';
 import type { Clock } from './io/clock.ts';
 import { CLOSED, type CreateSocket, OPEN, type WebSocketLike } from './io/web-socket.ts';
@@ -57,7 +57,6 @@ export class Attempt {
     const host = this.#host;
     try {
       const { url, protocols } = await host.resolve(this.#abort.signal);
-      if (!this.#over) host.happened({ type: 'addressResolved' });
       if (!this.#over) this.#open(url, protocols);
     } catch (error) {
       const invalid = error instanceof HoldfastError && error.code === 'ADDRESS_INVALID';
@@ -104,7 +103,7 @@ export class Attempt {
     try {
       this.close(code, reason);
     } catch {
-      // It is given up: if it cannot even be closed, there is nobody to tell.
+      guarded(() => socket?.close()); // the code or the reason is not to its liking: it has to go all the same
     }
   }
 
@@ -112,12 +111,13 @@ export class Attempt {
     let socket: WebSocketLike;
     try {
       socket = this.#host.createSocket(url, protocols);
+      this.socket = socket;
+      if (this.#over) return this.drop(undefined, ''); // whoever made it closed or replaced the connection meanwhile
       this.#host.prepare(socket);
     } catch (error) {
       const permanent = PERMANENT.test((error as Error | undefined)?.name ?? '');
       return this.#failSoon(failure('CONNECTION_FAILED', 'No WebSocket could be made', error), permanent);
     }
-    this.socket = socket;
     socket.onopen = () => this.#onOpen();
     socket.onmessage = (event: MessageEvent) => (this.#handshake ? this.#handshake.deliver(event) : this.#host.received(event));
     socket.onerror = (event?: ErrorEvent) =>
@@ -125,6 +125,8 @@ export class Attempt {
         failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message),
       );
     socket.onclose = (event?: CloseEvent) => this.#settle(event);
+    this.#host.happened({ type: 'addressResolved' });
+    if (this.#over) return;
     // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
     if (socket.readyState === CLOSED) this.#failSoon(failure('CONNECTION_FAILED', 'The page may not connect there (is it its CSP?)'), true);
     if (socket.readyState === OPEN) this.#onOpen();

@@ -136,7 +136,7 @@ export class Connection {
   #step(event: Event): void {
     const { clock, random, lifecycle } = this.#options;
     const { hidden, onLine } = lifecycle;
-    const moment: Moment = { now: clock.now(), wall: clock.wall(), random: random(), hidden, onLine };
+    const moment: Moment = { now: clock.now(), wall: clock.wall(), random: random() || 0, hidden, onLine };
     const previous = this.#model.state;
     const [model, effects] = transition(this.#model, event, moment, this.#rules);
     const { state } = model;

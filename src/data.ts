@@ -10,12 +10,14 @@ export function sendable(data: unknown): Data {
   const tag = tagOf(view ? data.buffer : data);
   if (tag === 'SharedArrayBuffer') throw new TypeError('send() does not take shared memory.');
   // A Blob is known by what it can do: whichever window it comes from, and whoever made it (happy-dom).
-  const blob = typeof (data as Blob | null | undefined)?.arrayBuffer === 'function';
+  const { arrayBuffer, size } = (data ?? {}) as Partial<Blob>;
+  const blob = typeof arrayBuffer === 'function' && typeof size === 'number';
   return blob || tag === 'ArrayBuffer' ? (data as Exclude<Data, string>) : `${data}`;
 }
 
 /** Its own copy: the caller may write to a buffer again, and what was sent is what it was when it was sent. */
 export function copied(data: Data): Data {
+  if (byteLength(data) === 0 && typeof data === 'object') return new ArrayBuffer(0); // what is detached cannot be copied
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
   return tagOf(data) === 'ArrayBuffer' ? (data as ArrayBuffer).slice(0) : data;
 }

@@ -31,12 +31,14 @@ export class Handshake implements HandshakeSocket {
   }
 
   receive(): Promise<string | ArrayBuffer | Blob> {
-    return new Promise((resolve, reject) => {
+    const received = new Promise<string | ArrayBuffer | Blob>((resolve, reject) => {
       const event = this.#inbox.shift();
       if (event) resolve(event.data);
       else if (this.#ended) reject(ended());
       else this.#waiting.push({ resolve, reject });
     });
+    received.catch(() => {}); // one that nobody waits for must not become an unhandled rejection
+    return received;
   }
 
   /** A message came in. */

@@ -20,6 +20,7 @@ export class Heartbeat {
   #askedAt = 0;
   #deadline: number | undefined;
   #roundTrip = 0;
+  #doubts = 0;
   #buffered = 0;
   #timer: unknown;
 
@@ -35,6 +36,7 @@ export class Heartbeat {
     if (pong && this.#deadline !== undefined) this.#roundTrip = smooth(this.#roundTrip, now - this.#askedAt);
     this.#heardAt = now;
     this.#deadline = undefined;
+    this.#doubts = 0;
   }
 
   /** There is a reason for doubt: ask now, unless a question with a near deadline is out already. */
@@ -51,7 +53,7 @@ export class Heartbeat {
 
   #life() {
     const draining = this.#patient.bufferedAmount() < this.#buffered;
-    return { heardAt: this.#heardAt, deadline: this.#deadline, roundTrip: this.#roundTrip, draining };
+    return { heardAt: this.#heardAt, deadline: this.#deadline, roundTrip: this.#roundTrip, draining, doubts: this.#doubts };
   }
 
   #judge(): Beat {
@@ -61,6 +63,7 @@ export class Heartbeat {
   #act(beat: Beat): void {
     const { clock, ping, lost } = this.#patient;
     if (beat.type === 'lost') return lost();
+    if (beat.type === 'probe') this.#doubts++;
     if (beat.type !== 'wait') {
       this.#askedAt = clock.now();
       this.#deadline = beat.until;

@@ -80,7 +80,7 @@ const duration = atLeast(0, 'milliseconds');
 const period = atLeast(1, 'milliseconds');
 const count: Check = [(value) => value === Infinity || (Number.isInteger(value) && (value as number) >= 0), 'a whole number or Infinity'];
 const callback = ofType('function');
-const object = ofType('object');
+const object: Check = [(value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'];
 const boolean = ofType('boolean');
 
 const checks: Record<keyof ReconnectingWebSocketOptions, Check> = {

@@ -31,16 +31,6 @@ export interface ReconnectingWebSocketEventMap {
   drop: DropEvent;
 }
 
-// Merged with the class: an overload needs no code of its own.
-export interface ReconnectingWebSocket {
-  removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
-    type: K,
-    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
-}
-
 type Handler<K extends keyof ReconnectingWebSocketEventMap> =
   | ((this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown)
   | null;
@@ -80,10 +70,14 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #handlers = new Handlers(this);
-  /** Whether drops are somebody's business, so that nothing has to be logged. */
-  #dropsHeard = false;
+  /** Whoever listens to drops, so that nothing has to be logged. */
+  readonly #dropListeners = new Map<unknown, AddEventListenerOptions>();
   #warned = false;
+  /** What was still queued when the last life ended. */
+  #leftOver: readonly Drop<Data>[] = [];
   #url = '';
+  #protocol = '';
+  #extensions = '';
   #binaryType: BinaryType = 'blob';
   /** Bytes handed over when there was no connection to come: they count, as native counts them, and go nowhere. */
   #discarded = 0;
@@ -95,7 +89,10 @@ export class ReconnectingWebSocket extends EventTarget {
    */
   constructor(url: UrlSource, protocols?: ProtocolsSource | ReconnectingWebSocketOptions, options?: ReconnectingWebSocketOptions) {
     super();
-    if (!isOptions(protocols)) options = { protocols, ...options };
+    if (arguments.length === 0) throw new TypeError('A URL is required, but there was no argument.');
+    if (options !== undefined && !isOptions(options))
+      throw new TypeError(`The third argument takes the options, but got ${String(options)}`);
+    if (!isOptions(protocols)) options = { ...options, protocols: protocols ?? options?.protocols };
     else if (options) throw new TypeError('Options were given twice: as second and as third argument');
     else options = protocols;
     const settings = settle(options);
@@ -116,12 +113,17 @@ export class ReconnectingWebSocket extends EventTarget {
         message: ({ data, origin }) => this.dispatchEvent(new MessageEvent('message', { data, origin: origin ?? '' })),
         classifyClose: (loss, context) =>
           shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : rawVerdict(loss.code),
-        stateChanged: (state, previous) => this.dispatchEvent(new StateChangeEvent(state, previous)),
+        stateChanged: (state, previous) => {
+          if (state.status === 'closed') this.#end();
+          this.dispatchEvent(new StateChangeEvent(state, previous));
+        },
         emitted: (emission, leftBehind) => this.#emitted(emission, leftBehind),
       },
       settings,
     );
-    if (!startClosed) this.#start(() => this.#connection.connect());
+    signal?.addEventListener('abort', this.#abort);
+    if (!startClosed) this.#connection.connect();
+    if (signal?.aborted) this.#abort();
   }
 
   // Accessors, not fields: on the prototype, as native has them.
@@ -153,13 +155,13 @@ export class ReconnectingWebSocket extends EventTarget {
     return this.#url;
   }
 
-  /** The subprotocol that the server chose for the current connection, or "". */
+  /** The subprotocol that the server chose, or ""; that of the last connection while there is none. */
   get protocol(): string {
-    return this.#connection.socket?.protocol ?? '';
+    return this.#connection.socket?.protocol ?? this.#protocol;
   }
 
   get extensions(): string {
-    return this.#connection.socket?.extensions ?? '';
+    return this.#connection.socket?.extensions ?? this.#extensions;
   }
 
   /** Bytes, text as UTF-8, that were accepted and have not been passed to the network: the queue and the socket's own. */
@@ -205,19 +207,22 @@ export class ReconnectingWebSocket extends EventTarget {
       if (code !== 1000 && !(code >= 3000 && code <= 4999))
         throw new DOMException(`The close code must be 1000 or between 3000 and 4999, not ${code}.`, 'InvalidAccessError');
     }
-    reason = reason === undefined ? '' : `${reason}`;
-    if (utf8Length(reason) > 123) throw new DOMException('The close reason must not exceed 123 bytes of UTF-8.', 'SyntaxError');
-    this.#connection.close({ cause: 'user', code, reason });
+    const text = reasonText(reason);
+    if (text && code === undefined) throw new DOMException('A close reason needs a close code.', 'InvalidAccessError');
+    this.#connection.close({ cause: 'user', code, reason: text });
   }
 
   /**
    * Connects anew at once, from whatever state: drops what is there (close event 4001), cuts a wait short, revives what was closed.
    *
-   * @throws InvalidStateError DOMException when the `signal` given at construction is aborted
+   * @param reason up to 123 bytes of UTF-8, for the server and the close event
+   * @throws SyntaxError DOMException when the reason is too long; InvalidStateError DOMException when the `signal` given at construction is aborted
    */
-  reconnect(reason = ''): void {
+  reconnect(reason?: string): void {
+    const text = reasonText(reason);
     if (this.#signal?.aborted) throw new DOMException('It was closed by its signal, for good: make a new one.', 'InvalidStateError');
-    this.#start(() => this.#connection.reconnect(reason));
+    this.#signal?.addEventListener('abort', this.#abort); // adding it twice is adding it once
+    this.#connection.reconnect(text);
   }
 
   get onopen(): WebSocket['onopen'] {
@@ -257,15 +262,22 @@ export class ReconnectingWebSocket extends EventTarget {
   ): void;
   override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
     super.addEventListener(type, listener as EventListener, options);
-    if (type === 'drop') this.#dropsHeard = true;
+    if (type === 'drop' && listener) this.#dropListeners.set(listener, typeof options === 'object' ? options : {});
   }
 
-  /** What has to be in place while it lives; the last close event takes it away again. */
-  #start(go: () => void): void {
-    if (this.readyState === CLOSED) this.#discarded = 0;
-    this.#signal?.addEventListener('abort', this.#abort);
-    go();
-    if (this.#signal?.aborted) this.#abort();
+  override removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
+    type: K,
+    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(type: string, listener: unknown, options?: boolean | EventListenerOptions): void {
+    super.removeEventListener(type, listener as EventListener, options);
+    if (type === 'drop') this.#dropListeners.delete(listener);
   }
 
   readonly #abort = () => {
@@ -310,26 +322,49 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #dropped(drops: readonly Drop<Data>[]): void {
     for (const drop of drops) {
-      if (!this.#dropsHeard && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
-      this.#warned = true; // once an outage
+      const heard = [...this.#dropListeners.values()].some(({ signal }) => !signal?.aborted);
+      if (!heard && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
+      this.#warned ||= !heard; // once an outage
       this.dispatchEvent(new DropEvent(drop));
+      for (const [listener, { once }] of this.#dropListeners) if (once) this.#dropListeners.delete(listener);
     }
   }
 
+  #opened(): void {
+    const { protocol, extensions } = this.#connection.socket ?? {};
+    this.#protocol = protocol ?? '';
+    this.#extensions = extensions ?? '';
+    this.#discarded = 0;
+    this.#warned = false;
+    this.#flush();
+    // Not where a listener of `statechange` has closed it already.
+    if (this.state.status === 'open') this.dispatchEvent(new Event('open'));
+  }
+
+  /** Takes away what belongs to a life that is over, before anybody can begin another one. */
+  #end(): void {
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#leftOver = this.#queue.clear();
+  }
+
   #emitted(emission: Emission, lostBytes: number): void {
-    if (emission.type === 'emitOpened') {
-      this.#warned = false;
-      this.#flush();
-      this.dispatchEvent(new Event('open'));
-      return;
-    }
+    if (emission.type === 'emitOpened') return this.#opened();
     const { loss, willReconnect } = emission;
-    const unsent = { lostBytes, queuedMessages: this.#queue.size, queuedBytes: this.#queue.bytes };
-    if (!willReconnect) this.#signal?.removeEventListener('abort', this.#abort);
-    this.#dropped(willReconnect ? this.#queue.expire(this.#clock.now()) : this.#queue.clear());
+    const gone = willReconnect ? this.#queue.expire(this.#clock.now()) : this.#leftOver;
+    const unsent = willReconnect
+      ? { lostBytes, queuedMessages: this.#queue.size, queuedBytes: this.#queue.bytes }
+      : { lostBytes, queuedMessages: gone.length, queuedBytes: gone.reduce((sum, { bytes }) => sum + bytes, 0) };
+    this.#dropped(gone);
     if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }
+}
+
+/** A close reason as text. Throws SyntaxError where it is longer than a close frame can carry (RFC 6455, section 5.5). */
+function reasonText(reason: string | undefined): string {
+  const text = reason === undefined ? '' : `${reason}`;
+  if (utf8Length(text) > 123) throw new DOMException('The close reason must not exceed 123 bytes of UTF-8.', 'SyntaxError');
+  return text;
 }
 
 function isOptions(value: unknown): value is ReconnectingWebSocketOptions {

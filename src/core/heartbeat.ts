@@ -26,6 +26,8 @@ export interface Life {
   readonly roundTrip: number;
   /** The socket is getting rid of data: slow, not dead. */
   readonly draining: boolean;
+  /** Probes in a row that were not answered. */
+  readonly doubts: number;
 }
 
 /** What to do now, and when to look again. */
@@ -39,6 +41,8 @@ export interface Question {
 
 /** A timer this late says more about the page than about the peer. */
 const LATE = 1_000;
+/** But a peer that leaves so many questions unanswered is gone, however late each was noticed (a hidden tab looks once a minute). */
+const MOST_DOUBTS = 2;
 /** A peer gets at least this many round trips to answer. */
 const ROUND_TRIPS = 4;
 
@@ -52,7 +56,7 @@ export function ask(type: 'ping' | 'probe', life: Life, now: number, rules: Hear
 export function judge(life: Life, now: number, rules: HeartbeatRules): Beat {
   const due = life.deadline ?? life.heardAt + rules.interval;
   if (now < due) return { type: 'wait', until: due };
-  if (now - due > LATE) return ask('probe', life, now, rules);
+  if (now - due > LATE && life.doubts < MOST_DOUBTS) return ask('probe', life, now, rules);
   if (life.deadline === undefined) return ask('ping', life, now, rules);
   if (life.draining) return { type: 'wait', until: now + rules.timeout };
   return { type: 'lost' };

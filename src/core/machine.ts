@@ -29,6 +29,8 @@ export interface Memory {
   /** When the page last woke up, and when that last forced an attempt. */
   readonly wokeAt: number;
   readonly forcedAt: number;
+  /** When the retry timer fires. */
+  readonly retryAt: number;
   /** What ended the connection or attempt before. */
   readonly cause: Loss | undefined;
 }
@@ -116,7 +118,7 @@ const OFFLINE_RETRY = 30_000;
 /** The machine before anything happened. */
 export const initial: Model = {
   state: { status: 'idle' },
-  memory: { attempt: 0, suspects: 0, everOpened: false, openedAt: 0, wokeAt: -Infinity, forcedAt: -Infinity, cause: undefined },
+  memory: { attempt: 0, suspects: 0, everOpened: false, openedAt: 0, wokeAt: -Infinity, forcedAt: -Infinity, retryAt: 0, cause: undefined },
 };
 
 /** One step: the state after `event`, and what the shell has to do for it, in order. */
@@ -142,12 +144,12 @@ export function transition(model: Model, event: Event, moment: Moment, rules: Ru
     case 'handshakeDone':
       return connecting ? opened(memory, event.resumed, moment) : nothing;
     case 'lost':
-      if (status === 'closing') return closed(memory, state.cause, event.loss);
+      if (status === 'closing') return closed(memory, state.cause, event.loss, state.error);
       return connecting || status === 'open' ? lost(model, event.loss, event.verdict, moment, rules) : nothing;
     case 'wokeUp':
       return wake(model, moment);
     case 'timerFired':
-      if (status === 'closing') return closed(memory, state.cause, unanswered(state));
+      if (status === 'closing') return closed(memory, state.cause, unanswered(state), state.error);
       return waiting ? attempt(memory, moment, rules) : nothing;
     default:
       return event satisfies never;
@@ -220,7 +222,8 @@ function lost(model: Model, loss: Loss, verdict: Verdict, moment: Moment, rules:
   }
 }
 
-function wait(status: 'waiting' | 'offline', delay: number, memory: Memory, loss: Loss, { wall }: Moment): Step {
+function wait(status: 'waiting' | 'offline', delay: number, before: Memory, loss: Loss, { now, wall }: Moment): Step {
+  const memory = { ...before, retryAt: now + delay };
   const { attempt, everOpened } = memory;
   return [
     { state: { status, attempt, since: wall, retryAt: wall + delay, cause: loss, everOpened }, memory },
@@ -232,24 +235,23 @@ function wait(status: 'waiting' | 'offline', delay: number, memory: Memory, loss
   ];
 }
 
-function closed(memory: Memory, cause: ClosedCause, loss: Loss): Step {
-  const { code, reason, error } = loss;
+function closed(memory: Memory, cause: ClosedCause, loss: Loss, asked?: Error): Step {
+  const { code, reason, error = asked } = loss;
   return [
     { state: { status: 'closed', cause, code, reason, error }, memory },
     [{ type: 'dropSocket', loss }, { type: 'stopTimer' }, { type: 'unwatch' }, { type: 'emitLost', loss, willReconnect: false }],
   ];
 }
 
-/** The page is back: doubt what is open, hurry what is waiting. */
-function wake({ state, memory: before }: Model, moment: Moment): Step {
-  const memory = { ...before, wokeAt: moment.now };
+/** The page is back: doubt what is open, hurry what is waiting, though not more often than {@link WAKE_EVERY}. */
+function wake({ state, memory: before }: Model, { now, wall, random }: Moment): Step {
+  const memory = { ...before, wokeAt: now };
   if (state.status === 'open') return [{ state, memory }, [{ type: 'probe' }]];
-  if (!('retryAt' in state) || !mayForce(before, moment)) return [{ state, memory }, []];
-  const delay = WAKE_JITTER * moment.random;
-  return [
-    { state: { ...state, retryAt: moment.wall + delay }, memory: { ...memory, forcedAt: moment.now } },
-    [{ type: 'startTimer', delay }],
-  ];
+  const forcedAt = Math.max(now, before.forcedAt + WAKE_EVERY);
+  const retryAt = forcedAt + WAKE_JITTER * random;
+  if (!('retryAt' in state) || retryAt >= before.retryAt) return [{ state, memory }, []];
+  const delay = retryAt - now;
+  return [{ state: { ...state, retryAt: wall + delay }, memory: { ...memory, forcedAt, retryAt } }, [{ type: 'startTimer', delay }]];
 }
 
 function mayForce({ forcedAt }: Memory, { now }: Moment): boolean {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ask, type HeartbeatRules, judge, type Life, smooth } from '../../src/core/heartbeat.ts';
 
 const rules: HeartbeatRules = { interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
-const life = (known: Partial<Life> = {}): Life => ({ heardAt: 0, deadline: undefined, roundTrip: 0, draining: false, ...known });
+const life = (known: Partial<Life> = {}): Life => ({ heardAt: 0, deadline: undefined, roundTrip: 0, draining: false, doubts: 0, ...known });
 
 describe('a link that was heard of', () => {
   it.each([0, 1, 14_999])('is left alone after %i ms', (now) => {
@@ -47,6 +47,13 @@ describe('a link that was asked', () => {
   });
 });
 
+describe('a link that was doubted twice already', () => {
+  it('is lost at its deadline, however late that was noticed: a hidden tab looks once a minute', () => {
+    expect(judge(life({ deadline: 20_000, doubts: 1 }), 60_000, rules).type).toBe('probe');
+    expect(judge(life({ deadline: 20_000, doubts: 2 }), 60_000, rules)).toEqual({ type: 'lost' });
+  });
+});
+
 describe('patience', () => {
   it.each([
     ['ping', 0, 5_000],
@@ -82,7 +89,7 @@ describe('the judge', () => {
         fc.boolean(),
         time,
         (heardAt, deadline, roundTrip, draining, now) => {
-          const beat = judge({ heardAt, deadline, roundTrip, draining }, now, rules);
+          const beat = judge({ heardAt, deadline, roundTrip, draining, doubts: 0 }, now, rules);
           if (beat.type !== 'lost') expect(beat.until).toBeGreaterThan(now);
           else expect(deadline).toBeLessThanOrEqual(now);
         },

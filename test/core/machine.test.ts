@@ -13,7 +13,16 @@ describe('the way to a connection', () => {
   it('starts from idle, where nothing is known', () => {
     expect(initial).toEqual({
       state: { status: 'idle' },
-      memory: { attempt: 0, suspects: 0, everOpened: false, openedAt: 0, wokeAt: -Infinity, forcedAt: -Infinity, cause: undefined },
+      memory: {
+        attempt: 0,
+        suspects: 0,
+        everOpened: false,
+        openedAt: 0,
+        wokeAt: -Infinity,
+        forcedAt: -Infinity,
+        retryAt: 0,
+        cause: undefined,
+      },
     });
   });
 
@@ -175,8 +184,25 @@ describe('waking up', () => {
 
   it('forces one attempt in three seconds, however often it happens', () => {
     const [woken] = wake(at.waiting);
-    expect(wake(woken, { now: moment.now + 2_999 })[1]).toEqual([]);
-    expect(wake(woken, { now: moment.now + 3_000 })[1]).toHaveLength(1);
+    const [trying] = transition(woken, events.timer, moment, rules);
+    const [again] = lostBy(trying, undefined, {}, { delay: () => 30_000 });
+    expect(delayOf(wake(again, { now: moment.now + 2_000 }))).toEqual([1_000]);
+    expect(delayOf(wake(again, { now: moment.now + 3_000 }))).toEqual([0]);
+  });
+
+  it('puts off what it may not force yet, and forgets nothing: the lid opened while the network was still away', () => {
+    const [woken] = wake(at.waiting);
+    const [trying] = transition(woken, events.timer, moment, rules);
+    const [offline] = lostBy(trying, undefined, { onLine: false });
+    const [{ state }, effects] = wake(offline, { now: moment.now + 1, wall: moment.wall + 1, random: 1 });
+    expect(effects).toEqual([{ type: 'startTimer', delay: 2_999 + 250 }]);
+    expect(state).toMatchObject({ status: 'offline', retryAt: moment.wall + 3_250 });
+  });
+
+  it('never makes a wait longer', () => {
+    const [soon] = lostBy(at.opening, undefined, {}, { delay: () => 100 });
+    expect(wake(soon, { random: 0.9 })[1]).toEqual([]);
+    expect(wake(soon, { random: 0.1 })[1]).toEqual([{ type: 'startTimer', delay: 25 }]);
   });
 
   it.each(['idle', 'resolving', 'opening', 'handshaking', 'closing', 'closed'] as const)('changes nothing while %s', (name) => {
@@ -297,7 +323,7 @@ describe('close()', () => {
     const error = new Error('enough');
     const [closing] = transition(at.waiting, { type: 'closeRequested', cause: 'aborted', reason: '', error }, moment, rules);
     expect(closing.state).toMatchObject({ cause: 'aborted', error });
-    expect(transition(closing, events.timer, moment, rules)[0].state).toMatchObject({ status: 'closed', cause: 'aborted' });
+    expect(transition(closing, events.timer, moment, rules)[0].state).toMatchObject({ status: 'closed', cause: 'aborted', error });
   });
 });
 

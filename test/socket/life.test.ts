@@ -3,7 +3,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { HandshakeSocket } from '../../src/handshake.ts';
 import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
+import { ReconnectingWebSocket } from '../../src/socket.ts';
 import { type World, world } from '../support/face.ts';
+import { FakeSocket } from '../support/fake-socket.ts';
 
 const heartbeat = { ping: 'ping', isPong: (data: unknown) => data === 'pong', interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
 
@@ -420,6 +422,140 @@ describe('shouldReconnect', () => {
     w.ws.close();
     await w.clock.advance(2_000);
     expect([w.ws.readyState, w.clock.pending, w.page.listeners.size]).toEqual([3, 0, 0]);
+  });
+});
+
+describe('found the hard way', () => {
+  it('a handshake that finishes after its attempt was replaced opens nothing', async () => {
+    const finish: (() => void)[] = [];
+    const w = world({ handshake: () => new Promise<void>((resolve) => finish.push(resolve)) });
+    await w.open();
+    w.ws.reconnect();
+    await w.open();
+    finish[0]?.();
+    await w.settle();
+    expect([w.ws.state, w.log]).toMatchObject([{ phase: 'handshaking' }, ['close 4001 again']]);
+  });
+
+  it("close() in a statechange listener of any phase ends with its code or the browser's, and opens nothing", async () => {
+    const w = world();
+    w.ws.addEventListener('statechange', ({ state }) => state.status === 'connecting' && w.ws.close(3000));
+    await w.settle();
+    for (const socket of w.sockets) expect(socket.readyState).toBeGreaterThanOrEqual(2);
+    await w.clock.advance(2_000);
+    expect(w.ws.readyState).toBe(3);
+  });
+
+  it.each(['close', 'reconnect'] as const)('%s() inside createSocket leaves no socket behind', async (method) => {
+    const sockets: FakeSocket[] = [];
+    const w: World = world({
+      createSocket: (...args) => {
+        if (sockets.length === 0) w.ws[method]();
+        const socket = new FakeSocket(...args);
+        sockets.push(socket);
+        return socket;
+      },
+    });
+    await w.clock.advance(0);
+    expect(sockets.filter(({ readyState }) => readyState < 2)).toHaveLength(method === 'close' ? 0 : 1);
+  });
+
+  it('a socket whose set-up throws is closed, not left behind', async () => {
+    const w = world({
+      createSocket: (...args) =>
+        Object.defineProperty(new FakeSocket(...args), 'binaryType', {
+          set: () => {
+            throw new Error('no');
+          },
+        }),
+    });
+    await w.clock.advance(0);
+    expect(w.log).toEqual(['error', 'close 1006 again']);
+  });
+
+  it('reconnect() in the statechange of the end begins a life of its own: its queue and its signal stay', async () => {
+    const stop = new AbortController();
+    const w = world({ maxRetries: 0, signal: stop.signal });
+    w.ws.addEventListener('statechange', ({ state }) => {
+      if (state.status !== 'closed' || w.sockets.length > 1) return;
+      w.ws.reconnect();
+      w.ws.send('of the new life');
+    });
+    await w.settle();
+    w.socket.fails();
+    await w.open();
+    expect(w.log).toEqual(['error', 'close 1006 final', 'open']);
+    expect(w.socket.sent).toEqual(['of the new life']);
+    stop.abort();
+    expect(w.ws.readyState).toBe(2);
+  });
+
+  it('events come in order for every listener, also when an earlier one reconnects', async () => {
+    const w = world();
+    w.ws.addEventListener('open', () => w.sockets.length === 1 && w.ws.reconnect());
+    const seen: string[] = [];
+    for (const type of ['open', 'close'] as const) w.ws.addEventListener(type, () => seen.push(type));
+    w.ws.addEventListener('statechange', ({ state }) => seen.push(state.status));
+    await w.open();
+    expect(seen).toEqual(['connecting', 'open', 'open', 'connecting', 'close', 'connecting']);
+  });
+
+  it('a dead link is noticed even where every timer comes a minute late', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    for (let minute = 0; minute < 5 && w.ws.readyState === 1; minute++) await w.clock.sleep(60_000);
+    expect(w.log).toEqual(['open', 'error', 'close 4000 again']);
+  });
+
+  it('bufferedAmount is 0 again after a new connection', async () => {
+    const w = world();
+    await w.open();
+    w.ws.close();
+    w.ws.send('12');
+    w.ws.reconnect();
+    await w.open();
+    expect(w.ws.bufferedAmount).toBe(0);
+  });
+
+  it('a reason that no close frame can carry is refused, and changes nothing', async () => {
+    const w = world();
+    await w.open();
+    expect(() => w.ws.reconnect('x'.repeat(124))).toThrow(expect.objectContaining({ name: 'SyntaxError' }));
+    expect([w.ws.readyState, w.sockets.length]).toEqual([1, 1]);
+  });
+
+  it('an abort before the first attempt ends it, and reports what was queued', async () => {
+    const stop = new AbortController();
+    const w = world({ startClosed: true, signal: stop.signal });
+    w.ws.send('early');
+    stop.abort();
+    await w.clock.advance(0);
+    expect(w.log).toEqual(['drop early closed', 'close 1005 final']);
+  });
+
+  it('detached buffers are empty, as native sends them', async () => {
+    const w = world();
+    const buffer = new ArrayBuffer(8);
+    structuredClone(buffer, { transfer: [buffer] });
+    w.ws.send(buffer);
+    await w.open();
+    expect(w.socket.sent).toEqual([new ArrayBuffer(0)]);
+  });
+
+  it('drops are logged again once nobody listens any more', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const w = world({ queue: { capacity: 0 }, startClosed: true });
+    const quiet = new ReconnectingWebSocket('ws://x.test', [], { queue: { capacity: 0 }, startClosed: true });
+    const listener = () => {};
+    quiet.addEventListener('drop', listener);
+    quiet.send('1');
+    expect(warn).not.toHaveBeenCalled();
+    quiet.removeEventListener('drop', listener);
+    quiet.send('2');
+    expect(warn).toHaveBeenCalledTimes(1);
+    w.ws.send('heard');
+    expect(warn).toHaveBeenCalledTimes(1);
+    warn.mockRestore();
   });
 });
 
