@@ -175,6 +175,7 @@ describe('beside the native WebSocket', () => {
         for (const code of codes) outcomes.push(`code ${code} ${attempt((ws) => ws.close(odd(code)), new Socket(url))}`);
         for (const reason of ['x'.repeat(123), 'x'.repeat(124), 'ü'.repeat(62), odd(5), odd(null)])
           outcomes.push(`reason ${String(reason).length} ${attempt((ws) => ws.close(1000, reason), new Socket(url))}`);
+        outcomes.push(`reason alone ${attempt((ws) => ws.close(undefined, 'x'), new Socket(url))}`);
         const ws = new Socket(url);
         await new Promise((resolve) => ws.addEventListener('open', resolve));
         const shared = new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer);
