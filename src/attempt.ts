@@ -111,6 +111,8 @@ export class Attempt {
     let socket: WebSocketLike;
     try {
       socket = this.#host.createSocket(url, protocols);
+      if (typeof (socket as WebSocketLike | null)?.close !== 'function')
+        throw new TypeError(`Option "createSocket" returned ${String(socket)}; it returns a WebSocket`);
       this.socket = socket;
       if (this.#over) return this.drop(undefined, ''); // whoever made it closed or replaced the connection meanwhile
       this.#host.prepare(socket);

@@ -111,7 +111,10 @@ const queueChecks: Record<keyof QueueLimits, Check> = {
 };
 
 const heartbeatChecks: Record<keyof HeartbeatOptions, Check> = {
-  ping: [(value) => /string|function|object/.test(typeof value) && value !== null, 'data to send, or a function that makes it'],
+  ping: [
+    (value) => /string|function/.test(typeof value) || (object[0](value) && ('byteLength' in Object(value) || 'size' in Object(value))),
+    'data to send, or a function that makes it',
+  ],
   isPong: callback,
   interval: period,
   timeout: period,

@@ -236,7 +236,7 @@ describe('reconnect()', () => {
     transition(model, { type: 'reconnectRequested', reason: 'why' }, { ...moment, ...over }, rules);
   const replaced = { kind: 'replaced', code: 4001, reason: 'why', wasClean: false };
 
-  it.each(['open', 'resolving', 'opening', 'handshaking', 'closing'] as const)('replaces what is %s, and says so', (name) => {
+  it.each(['open', 'opening', 'handshaking', 'closing'] as const)('replaces what is %s, and says so', (name) => {
     const [{ state, memory }, effects] = reconnect(at[name]);
     expect(state).toMatchObject({ status: 'connecting', phase: 'resolving' });
     expect(memory.cause).toEqual(replaced);
@@ -246,6 +246,12 @@ describe('reconnect()', () => {
       { type: 'startTimer', delay: 10_000 },
       { type: 'openSocket' },
     ]);
+  });
+
+  it('while the address is asked for asks anew, and says nothing: no socket is lost', () => {
+    const step = reconnect(at.resolving);
+    expect(step[0]).toEqual(at.resolving);
+    expect(effectsOf(step)).toEqual(['dropSocket', 'startTimer', 'openSocket']);
   });
 
   it.each(['waiting', 'offline'] as const)('cuts %s short at once, and the series goes on', (name) => {

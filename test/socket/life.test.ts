@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { HandshakeSocket } from '../../src/handshake.ts';
 import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
-import { type World, world } from '../support/face.ts';
+import { odd, type World, world } from '../support/face.ts';
 import { FakeSocket } from '../support/fake-socket.ts';
 
 const heartbeat = { ping: 'ping', isPong: (data: unknown) => data === 'pong', interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
@@ -505,6 +505,25 @@ describe('found the hard way', () => {
     await w.open();
     for (let minute = 0; minute < 5 && w.ws.readyState === 1; minute++) await w.clock.sleep(60_000);
     expect(w.log).toEqual(['open', 'error', 'close 4000 again']);
+  });
+
+  it('a close listener that reconnects does not go round for ever', async () => {
+    const w = world();
+    await w.open();
+    w.ws.onclose = () => w.ws.reconnect();
+    w.ws.reconnect();
+    await w.open();
+    expect(w.log).toEqual(['open', 'close 4001 again', 'open']);
+  });
+
+  it.each([
+    ['a promise', Promise.resolve()],
+    ['null', null],
+    ['a number', 5],
+  ])('createSocket that returns %s is told so', async (_, value) => {
+    const w = world({ createSocket: odd(() => value), maxRetries: 0 });
+    await w.clock.advance(0);
+    expect(w.ws.state).toMatchObject({ status: 'closed', error: { message: expect.stringContaining('"createSocket" returned') } });
   });
 
   it('bufferedAmount is 0 again after a new connection', async () => {

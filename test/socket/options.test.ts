@@ -28,6 +28,7 @@ describe('an option of the wrong kind', () => {
     [{ queue: { overflow: 'throw' } }, `Option "queue.overflow" got 'throw'; it takes 'drop-newest' or 'drop-oldest'`],
     [{ heartbeat: true }, 'Option "heartbeat" got true'],
     [{ heartbeat: {} }, 'Option "heartbeat.ping" got null; it takes data to send, or a function that makes it'],
+    [{ heartbeat: { ping: { type: 'ping' } } }, 'Option "heartbeat.ping" got an object'],
     [{ heartbeat: { ping: 5 } }, 'Option "heartbeat.ping" got 5'],
     [{ heartbeat: { ping: 'p', interval: 0 } }, 'Option "heartbeat.interval" got 0'],
     [{ heartbeat: { ping: 'p', timeout: Number.NaN } }, 'Option "heartbeat.timeout" got NaN'],
