@@ -461,16 +461,20 @@ describe('found the hard way', () => {
   });
 
   it('a socket whose set-up throws is closed, not left behind', async () => {
+    const made: FakeSocket[] = [];
     const w = world({
-      createSocket: (...args) =>
-        Object.defineProperty(new FakeSocket(...args), 'binaryType', {
-          set: () => {
-            throw new Error('no');
-          },
-        }),
+      createSocket: (...args) => {
+        const socket = new FakeSocket(...args);
+        made.push(socket);
+        const set = () => {
+          throw new Error('no');
+        };
+        return Object.defineProperty(socket, 'binaryType', { set });
+      },
     });
     await w.clock.advance(0);
     expect(w.log).toEqual(['error', 'close 1006 again']);
+    expect(made.map(({ readyState }) => readyState)).toEqual([2]);
   });
 
   it('reconnect() in the statechange of the end begins a life of its own: its queue and its signal stay', async () => {
