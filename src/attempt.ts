@@ -7,10 +7,11 @@
 
 import type { Event } from './core/machine.ts';
 import type { Loss } from './core/state.ts';
-import { type ErrorCode, guarded, HoldfastError } from './errors.ts';
+import { type ErrorCode, HoldfastError } from './errors.ts';
 import { Handshake, type HandshakeSocket } from './handshake.ts';
 import type { Clock } from './io/clock.ts';
 import { CLOSED, type CreateSocket, OPEN, type WebSocketLike } from './io/web-socket.ts';
+import { guarded } from './report.ts';
 
 /** Where to connect to. */
 export interface Address {
@@ -44,7 +45,7 @@ export class Attempt {
   #closing = false;
   /** Reported or given up: nothing more is said. */
   #over = false;
-  #error: Error | undefined;
+  #error: HoldfastError | undefined;
   #permanent = false;
   #settling: unknown;
 
@@ -141,14 +142,14 @@ export class Attempt {
   }
 
   /** A `close` event may follow at once and knows more. */
-  #failSoon(error: Error, permanent = false): void {
+  #failSoon(error: HoldfastError, permanent = false): void {
     if (this.#error) return;
     this.#error = error;
     this.#permanent = permanent;
     this.#settling = this.#host.clock.setTimeout(() => this.#settle(), 0);
   }
 
-  #fail(error: Error, permanent = false): void {
+  #fail(error: HoldfastError, permanent = false): void {
     this.#error = error;
     this.#permanent = permanent;
     this.#settle();

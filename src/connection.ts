@@ -21,12 +21,13 @@ import {
 } from './core/machine.ts';
 import type { Verdict } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
-import { guarded, HoldfastError } from './errors.ts';
+import { HoldfastError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Clock } from './io/clock.ts';
 import type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 import type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
+import { guarded } from './report.ts';
 
 /** What is known when an address is asked for or a close is judged. */
 export interface AttemptContext {

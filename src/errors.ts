@@ -21,19 +21,3 @@ export class HoldfastError extends Error {
     this.code = code;
   }
 }
-
-/** Tells the world about an exception in a user's callback, without letting it do harm. */
-export function report(error: unknown): void {
-  if (typeof reportError === 'function') reportError(error);
-  else console.error(error);
-}
-
-/** Runs a user's callback; an exception is reported and counts as `undefined`. */
-export function guarded<T>(callback: () => T): T | undefined {
-  try {
-    return callback();
-  } catch (error) {
-    report(error);
-    return undefined;
-  }
-}

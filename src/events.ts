@@ -2,6 +2,7 @@
 
 import type { Drop, DropReason } from './core/queue.ts';
 import type { Loss, State } from './core/state.ts';
+import type { HoldfastError } from './errors.ts';
 import type { Data } from './io/web-socket.ts';
 
 /** What `send` had accepted and what had not gone out when a connection ended. */
@@ -36,10 +37,10 @@ export class ReconnectingCloseEvent extends NativeCloseEvent {
 /** A connection or an attempt failed; a `close` event follows. */
 export class ReconnectingErrorEvent extends Event {
   /** What went wrong, as far as the browser tells. */
-  declare readonly error: Error;
+  declare readonly error: HoldfastError;
   declare readonly message: string;
 
-  constructor(error: Error) {
+  constructor(error: HoldfastError) {
     super('error');
     define(this, { error, message: error.message });
   }

@@ -33,10 +33,13 @@ export class Heartbeat {
   /** Something was received. A pong says how long the round trip took, anything else only that there is life. */
   heard(pong: boolean): void {
     const now = this.#patient.clock.now();
-    if (pong && this.#deadline !== undefined) this.#roundTrip = smooth(this.#roundTrip, now - this.#askedAt);
+    const asked = this.#deadline !== undefined;
+    if (pong && asked) this.#roundTrip = smooth(this.#roundTrip, now - this.#askedAt);
     this.#heardAt = now;
     this.#deadline = undefined;
     this.#doubts = 0;
+    // The timer stands at the answer's deadline: the next question may be due before.
+    if (asked) this.#act(this.#judge());
   }
 
   /** There is a reason for doubt: ask now, unless a question with a near deadline is out already. */

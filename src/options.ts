@@ -7,11 +7,11 @@ import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Rules } from './core/machine.ts';
 import type { QueueLimits } from './core/queue.ts';
 import type { Loss } from './core/state.ts';
-import { guarded, report } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { type Clock, systemClock } from './io/clock.ts';
 import { browserLifecycle, type Lifecycle } from './io/lifecycle.ts';
 import { type CreateSocket, type Data, nativeSocket } from './io/web-socket.ts';
+import { guarded, report } from './report.ts';
 
 /** How to ask the server for a sign of life. There is none until you say how: not every server answers. */
 export interface HeartbeatOptions extends Partial<HeartbeatRules> {
@@ -38,7 +38,7 @@ export interface ReconnectingWebSocketOptions {
   /** How long `close()` waits for the server's answer. @default 2000 */
   readonly closeTimeout?: number;
   /** Return `false` to end it for good. Asked after every loss but those that are final anyway. @default always retry */
-  readonly shouldReconnect?: (close: Loss, context: AttemptContext) => unknown;
+  readonly shouldReconnect?: (close: Loss, context: AttemptContext) => boolean | undefined;
   /** Messages that wait for a connection; `false`: none do, and `send` throws while connecting, as native does. */
   readonly queue?: false | Partial<QueueLimits>;
   /** Notice dead links. @default off */

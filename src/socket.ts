@@ -1,22 +1,22 @@
 /**
  * `ReconnectingWebSocket`: a drop-in for `WebSocket` that reconnects, works with any server, and keeps what is sent meanwhile.
- * This file is the surface (events, attributes, `send`, the queue); the connection itself is in connection.ts.
+ * This file is the surface (events, attributes, `send`); what waits is in send-queue.ts, the connection itself in connection.ts.
  */
 
 import { type ProtocolsSource, parseProtocols, parseUrl, resolveAddress, type UrlSource } from './address.ts';
 import type { Address } from './attempt.ts';
 import { Connection } from './connection.ts';
 import type { Emission } from './core/machine.ts';
-import { type Drop, Queue, utf8Length } from './core/queue.ts';
+import { type Drop, utf8Length } from './core/queue.ts';
 import { rawVerdict } from './core/retry-policy.ts';
 import type { State } from './core/state.ts';
-import { byteLength, copied, sendable } from './data.ts';
-import { guarded, HoldfastError, report } from './errors.ts';
-import { DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent } from './events.ts';
+import { byteLength, sendable } from './data.ts';
+import { type DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent } from './events.ts';
 import { Handlers } from './handlers.ts';
-import type { Clock } from './io/clock.ts';
 import { CLOSED, CLOSING, CONNECTING, type Data, OPEN } from './io/web-socket.ts';
 import { type ReconnectingWebSocketOptions, settle } from './options.ts';
+import { guarded } from './report.ts';
+import { SendQueue } from './send-queue.ts';
 
 /** The events of a {@link ReconnectingWebSocket} by name. */
 export interface ReconnectingWebSocketEventMap {
@@ -65,14 +65,10 @@ export class ReconnectingWebSocket extends EventTarget {
   static readonly CLOSED: 3 = CLOSED;
 
   readonly #connection: Connection;
-  readonly #queue: Queue<Data>;
+  readonly #queue: SendQueue;
   readonly #queueing: boolean;
-  readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #handlers = new Handlers(this);
-  /** Whoever listens to drops, so that nothing has to be logged. */
-  readonly #dropListeners = new Map<unknown, AddEventListenerOptions>();
-  #warned = false;
   /** What was still queued when the last life ended. */
   #leftOver: readonly Drop<Data>[] = [];
   #url = '';
@@ -97,8 +93,7 @@ export class ReconnectingWebSocket extends EventTarget {
     else options = protocols;
     const settings = settle(options);
     const { heartbeat, handshake, shouldReconnect, signal, startClosed } = options;
-    this.#clock = settings.clock;
-    this.#queue = new Queue(settings.queue);
+    this.#queue = new SendQueue(this, settings.queue, settings.clock);
     this.#queueing = options.queue !== false;
     this.#signal = signal;
     this.#connection = new Connection(
@@ -262,7 +257,7 @@ export class ReconnectingWebSocket extends EventTarget {
   ): void;
   override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
     super.addEventListener(type, listener as EventListener, options);
-    if (type === 'drop' && listener) this.#dropListeners.set(listener, typeof options === 'object' ? options : {});
+    if (type === 'drop') this.#queue.listenerAdded(listener, options);
   }
 
   override removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
@@ -277,7 +272,7 @@ export class ReconnectingWebSocket extends EventTarget {
   ): void;
   override removeEventListener(type: string, listener: unknown, options?: boolean | EventListenerOptions): void {
     super.removeEventListener(type, listener as EventListener, options);
-    if (type === 'drop') this.#dropListeners.delete(listener);
+    if (type === 'drop') this.#queue.listenerRemoved(listener);
   }
 
   readonly #abort = () => {
@@ -298,36 +293,10 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #keep(message: Data, bytes: number, status: State['status']): void {
     const lost = status === 'closing' || status === 'closed';
-    if (!lost && this.#queueing) return this.#dropped(this.#queue.enqueue(copied(message), bytes, this.#clock.now()));
+    if (!lost && this.#queueing) return this.#queue.keep(message, bytes);
     if (this.readyState === CONNECTING) throw new DOMException('Still in CONNECTING state.', 'InvalidStateError');
     this.#discarded += bytes;
-    this.#dropped([{ value: message, bytes, reason: 'closed' }]);
-  }
-
-  /** Sends what waited. Should the socket start to close meanwhile, the rest goes on waiting. */
-  #flush(): void {
-    this.#dropped(this.#queue.expire(this.#clock.now()));
-    const { socket } = this.#connection;
-    while (socket?.readyState === OPEN && this.state.status === 'open') {
-      const next = this.#queue.shift();
-      if (!next) return;
-      try {
-        socket.send(next.value);
-      } catch (error) {
-        report(new HoldfastError('SEND_FAILED', 'The socket did not take a queued message; it is dropped', error));
-        this.#dropped([{ ...next, reason: 'failed' }]);
-      }
-    }
-  }
-
-  #dropped(drops: readonly Drop<Data>[]): void {
-    for (const drop of drops) {
-      const heard = [...this.#dropListeners.values()].some(({ signal }) => !signal?.aborted);
-      if (!heard && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
-      this.#warned ||= !heard; // once an outage
-      this.dispatchEvent(new DropEvent(drop));
-      for (const [listener, { once }] of this.#dropListeners) if (once) this.#dropListeners.delete(listener);
-    }
+    this.#queue.drop([{ value: message, bytes, reason: 'closed' }]);
   }
 
   #opened(): void {
@@ -335,8 +304,7 @@ export class ReconnectingWebSocket extends EventTarget {
     this.#protocol = protocol ?? '';
     this.#extensions = extensions ?? '';
     this.#discarded = 0;
-    this.#warned = false;
-    this.#flush();
+    this.#queue.flush(this.#connection.socket, () => this.state.status === 'open');
     // Not where a listener of `statechange` has closed it already.
     if (this.state.status === 'open') this.dispatchEvent(new Event('open'));
   }
@@ -350,11 +318,11 @@ export class ReconnectingWebSocket extends EventTarget {
   #emitted(emission: Emission, lostBytes: number): void {
     if (emission.type === 'emitOpened') return this.#opened();
     const { loss, willReconnect } = emission;
-    const gone = willReconnect ? this.#queue.expire(this.#clock.now()) : this.#leftOver;
+    const gone = willReconnect ? this.#queue.expire() : this.#leftOver;
     const unsent = willReconnect
       ? { lostBytes, queuedMessages: this.#queue.size, queuedBytes: this.#queue.bytes }
       : { lostBytes, queuedMessages: gone.length, queuedBytes: gone.reduce((sum, { bytes }) => sum + bytes, 0) };
-    this.#dropped(gone);
+    this.#queue.drop(gone);
     if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }

@@ -5,7 +5,7 @@
 
 /** Bounds of a queue. */
 export interface QueueLimits {
-  /** Most bytes it holds, counted as UTF-8. @default 8 MiB */
+  /** Most bytes it holds, counted as UTF-8, of the messages alone: a flood of tiny ones is bounded by `capacity`. @default 8 MiB */
   readonly maxBytes: number;
   /** Most messages it holds. @default Infinity */
   readonly capacity: number;

@@ -1,5 +1,6 @@
 /** The states of a connection, as users see them. Each variant holds only its own data. */
 
+import type { HoldfastError } from '../errors.ts';
 import type { Verdict } from './retry-policy.ts';
 
 /** How a connection or an attempt ended. */
@@ -15,7 +16,7 @@ export interface Loss {
   /** Whether the closing handshake was completed; false for every synthetic close. */
   readonly wasClean: boolean;
   /** What went wrong, where that is known. */
-  readonly error?: Error | undefined;
+  readonly error?: HoldfastError | undefined;
 }
 
 /** Why a connection is closed for good. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { initial, type Model, type Moment, type Rules, type Step, transition } from '../../src/core/machine.ts';
 import type { Loss, State } from '../../src/core/state.ts';
+import { HoldfastError } from '../../src/errors.ts';
 import { at, closedBy, events, moment, rules, run } from '../support/machine.ts';
 
 const statusOf = (step: Step) => step[0].state.status;
@@ -103,7 +104,7 @@ describe('a lost connection', () => {
   it('ends it when the retries are used up', () => {
     const last: Model = { ...at.opening, memory: { ...at.opening.memory, attempt: 2 } };
     expect(lostBy(last, undefined, {}, { maxRetries: 3 })[0].state.status).toBe('waiting');
-    const loss = closedBy(1006, { error: new Error('no') });
+    const loss = closedBy(1006, { error: new HoldfastError('CONNECTION_FAILED', 'no') });
     const step = lostBy(last, loss, {}, { maxRetries: 2 });
     expect(step[0].state).toEqual({ status: 'closed', cause: 'exhausted', code: 1006, reason: '', error: loss.error });
     expect(step[1]).toEqual([

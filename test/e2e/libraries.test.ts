@@ -28,7 +28,7 @@ const CUTS = 5;
 
 async function graphqlServer(): Promise<GraphqlServer> {
   const server = await startGraphqlServer();
-  onTestFinished(() => server.stop());
+  onTestFinished(() => server.host.stop());
   return server;
 }
 
@@ -56,7 +56,7 @@ async function yServer(): Promise<YServer> {
 /** A document that is kept in step with the server's. */
 function share(server: YServer, WebSocketPolyfill: typeof WebSocket) {
   const doc = new Doc();
-  const provider = new WebsocketProvider(server.url, 'room', doc, { WebSocketPolyfill, disableBc: true, maxBackoffTime: 10 });
+  const provider = new WebsocketProvider(server.host.origin, 'room', doc, { WebSocketPolyfill, disableBc: true, maxBackoffTime: 10 });
   onTestFinished(() => provider.destroy());
   return { provider, text: doc.getText('shared'), there: server.doc('room').getText('shared') };
 }
@@ -67,17 +67,17 @@ describe('graphql-ws, given it as webSocketImpl', () => {
     const { client, news, ends, unsubscribe } = subscribe(server, OneShot);
     const sent: string[] = [];
     for (let cut = 0; cut <= CUTS; cut++) {
-      await until(() => expect(server.accepted).toBe(cut + 1));
+      await until(() => expect(server.host.accepted).toBe(cut + 1));
       await until(() => expect(server.subscriptions).toBe(1));
       sent.push(`news ${cut}`);
       server.publish(`news ${cut}`);
       await until(() => expect(news).toEqual(sent));
-      expect(server.clients.size).toBe(1);
-      if (cut < CUTS) server.cut();
+      expect(server.host.clients.size).toBe(1);
+      if (cut < CUTS) server.host.cut();
     }
     expect(ends).toEqual([]);
     unsubscribe();
-    await until(() => expect(server.clients.size).toBe(0));
+    await until(() => expect(server.host.clients.size).toBe(0));
     expect(ends).toEqual(['complete']);
     await client.dispose();
   });
@@ -86,15 +86,15 @@ describe('graphql-ws, given it as webSocketImpl', () => {
     const server = await graphqlServer();
     const { client, news, unsubscribe } = subscribe(server, Default);
     await until(() => expect(server.subscriptions).toBe(1));
-    server.cut();
+    server.host.cut();
     // The wrapper comes back, as it promises; the library, which has seen a close event, has made another one meanwhile.
-    await until(() => expect(server.clients.size).toBe(2));
+    await until(() => expect(server.host.clients.size).toBe(2));
     await until(() => expect(server.subscriptions).toBe(1));
     server.publish('news');
     await until(() => expect(news).toEqual(['news']));
     unsubscribe();
     await client.dispose();
-    await until(() => expect(server.clients.size).toBe(1));
+    await until(() => expect(server.host.clients.size).toBe(1));
     expect(server.subscriptions).toBe(0);
   });
 });
@@ -108,14 +108,14 @@ describe('y-websocket, given it as WebSocketPolyfill', () => {
     const server = await yServer();
     const { provider, text, there } = share(server, Polyfill);
     for (let cut = 0; cut <= CUTS; cut++) {
-      await until(() => expect(server.accepted).toBe(cut + 1));
+      await until(() => expect(server.host.accepted).toBe(cut + 1));
       await until(() => expect(provider.synced).toBe(true));
       text.insert(0, `here ${cut} `);
       there.insert(0, `there ${cut} `);
       await until(() => expect(text.toString()).toBe(there.toString()));
-      expect(server.clients.size).toBe(1);
+      expect(server.host.clients.size).toBe(1);
       if (cut === CUTS) break;
-      server.cut();
+      server.host.cut();
       await until(() => expect(provider.synced).toBe(false));
       text.insert(0, `here, cut off ${cut} `);
       there.insert(0, `there, cut off ${cut} `);
@@ -127,7 +127,7 @@ describe('y-websocket, given it as WebSocketPolyfill', () => {
     );
     expect(words).toEqual(expected.join('').split(' ').sort());
     provider.destroy();
-    await until(() => expect(server.clients.size).toBe(0));
-    expect(server.accepted).toBe(CUTS + 1);
+    await until(() => expect(server.host.clients.size).toBe(0));
+    expect(server.host.accepted).toBe(CUTS + 1);
   });
 });

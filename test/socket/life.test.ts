@@ -29,6 +29,28 @@ describe('heartbeat', () => {
     expect(w.log).toEqual(['open']);
   });
 
+  it('asks as often as it was told to, also when that is more often than the timeout', async () => {
+    const w = world({ heartbeat: { ...heartbeat, interval: 1_000 } });
+    await w.open();
+    for (let asked = 1; asked <= 5; asked++) {
+      await w.clock.advance(1_000);
+      expect(w.socket.sent).toHaveLength(asked);
+      w.socket.says('pong');
+    }
+    expect(w.clock.pending).toBe(1);
+  });
+
+  it('takes no message that nobody asked for as a measure of the round trip', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(14_000);
+    w.socket.says('pong');
+    await w.clock.advance(15_000 + 4_999);
+    expect(w.ws.readyState).toBe(1);
+    await w.clock.advance(1);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
   it('takes any message for life', async () => {
     const w = world({ heartbeat });
     await w.open();

@@ -5,7 +5,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { ReconnectingCloseEvent } from '../../src/events.ts';
 import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
-import { world } from '../support/face.ts';
+import { odd, world } from '../support/face.ts';
+import { settled } from '../support/fake-clock.ts';
 import { FakeSocket } from '../support/fake-socket.ts';
 
 const closes = (events: readonly Event[]) => events.filter((event) => event instanceof ReconnectingCloseEvent);
@@ -210,7 +211,7 @@ describe('final closes', () => {
   });
 
   it.each([undefined, null, 0, ''])('shouldReconnect returning %j does not', async (value) => {
-    const w = world({ shouldReconnect: () => value });
+    const w = world({ shouldReconnect: () => odd(value) });
     await w.open();
     w.socket.closed();
     expect(w.log.at(-1)).toBe('close 1006 again');
@@ -514,6 +515,42 @@ describe('queue', () => {
     warn.mockRestore();
   });
 
+  it('warns again at the next outage', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const sockets: FakeSocket[] = [];
+    const ws = new ReconnectingWebSocket('ws://x.test', [], {
+      queue: { capacity: 0 },
+      backoff: () => 1e6,
+      createSocket: (...args) => {
+        const socket = new FakeSocket(...args);
+        sockets.push(socket);
+        return socket;
+      },
+    });
+    ws.send('1');
+    await settled();
+    sockets[0]?.accepts();
+    sockets[0]?.closed();
+    ws.send('2');
+    expect(warn).toHaveBeenCalledTimes(2);
+    ws.close();
+    warn.mockRestore();
+  });
+
+  it('reports at each failed attempt what has waited too long, before it says how much is left', async () => {
+    const w = world({ queue: { ttl: 1_500 } });
+    w.ws.send('old');
+    await w.settle();
+    w.socket.closed();
+    expect(w.news()).toEqual(['close 1006 again']);
+    await w.clock.advance(1_000);
+    w.ws.send('new');
+    await w.clock.advance(600);
+    w.socket.closed();
+    expect(w.news()).toEqual(['drop old expired', 'close 1006 again']);
+    expect(closes(w.events).at(-1)?.unsent).toEqual({ lostBytes: 0, queuedMessages: 1, queuedBytes: 3 });
+  });
+
   it('copies buffers: what is sent is what was there when it was sent', async () => {
     const w = world();
     const bytes = new Uint8Array([1, 2, 3, 4]);
@@ -595,7 +632,11 @@ describe('url', () => {
   });
 
   it("is resolved against the page, as today's standard has it", () => {
-    expect(world({}, '/chat').ws.url).toBe(new URL('/chat', document.baseURI).href.replace(/^http/, 'ws'));
+    const base = document.createElement('base');
+    base.href = 'https://base.test/app/';
+    document.head.append(base);
+    expect(world({}, 'chat').ws.url).toBe('wss://base.test/app/chat');
+    base.remove();
   });
 
   it('is empty until it is known, then the last used', async () => {

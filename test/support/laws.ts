@@ -17,10 +17,22 @@ export type Sources = ReadonlyMap<string, string>;
 /** What a file, or a folder (with a slash at the end), may import. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['socket.ts', 'options.ts', 'errors.ts', 'events.ts', 'core/', 'io/'],
-  'socket.ts': ['address.ts', 'connection.ts', 'options.ts', 'data.ts', 'events.ts', 'handlers.ts', 'errors.ts', 'core/', 'io/'],
-  'options.ts': ['errors.ts', 'core/', 'io/'],
-  'connection.ts': ['attempt.ts', 'heartbeat.ts', 'errors.ts', 'core/', 'io/'],
-  'attempt.ts': ['handshake.ts', 'errors.ts', 'core/', 'io/'],
+  'socket.ts': [
+    'address.ts',
+    'connection.ts',
+    'options.ts',
+    'send-queue.ts',
+    'data.ts',
+    'events.ts',
+    'handlers.ts',
+    'report.ts',
+    'core/',
+    'io/',
+  ],
+  'send-queue.ts': ['data.ts', 'events.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],
+  'options.ts': ['report.ts', 'core/', 'io/'],
+  'connection.ts': ['attempt.ts', 'heartbeat.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],
+  'attempt.ts': ['handshake.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],
   'heartbeat.ts': ['core/', 'io/'],
   'address.ts': ['data.ts', 'errors.ts'],
   'data.ts': ['core/'],
@@ -28,7 +40,8 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   'events.ts': [],
   'handlers.ts': [],
   'errors.ts': [],
-  'core/': ['core/'],
+  'report.ts': [],
+  'core/': ['core/', 'errors.ts'],
   'io/': ['io/'],
 };
 

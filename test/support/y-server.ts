@@ -1,12 +1,12 @@
 /** A real y-websocket server, small: one document a room, synced and passed on to everybody in it, awareness included. */
 
-import { createServer } from 'node:http';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { Awareness, applyAwarenessUpdate } from 'y-protocols/awareness';
 import { readSyncMessage, writeSyncStep1, writeUpdate } from 'y-protocols/sync';
 import { Doc } from 'yjs';
+import { type SocketHost, startSocketHost } from './socket-host.ts';
 
 const SYNC = 0;
 const AWARENESS = 1;
@@ -62,55 +62,33 @@ function message(type: number, write: (encoder: encoding.Encoder) => void): Uint
 }
 
 export interface YServer {
-  readonly url: string;
-  /** Connections that are open now. */
-  readonly clients: Set<WebSocket>;
-  /** Connections so far. */
-  readonly accepted: number;
+  readonly host: SocketHost;
   /** The document of a room, as the server has it. */
   doc(room: string): Doc;
-  /** Cuts every connection without a word. */
-  cut(): void;
   stop(): Promise<void>;
 }
 
 /** Runs it on a port of its own. */
 export async function startYServer(): Promise<YServer> {
-  const http = createServer();
-  const wss = new WebSocketServer({ server: http });
   const rooms = new Map<string, Room>();
-  let accepted = 0;
   const roomOf = (name: string): Room => {
     const room = rooms.get(name) ?? new Room();
     rooms.set(name, room);
     return room;
   };
-  wss.on('connection', (ws, request) => {
-    accepted++;
-    ws.binaryType = 'arraybuffer';
-    ws.on('error', () => {});
-    roomOf(new URL(request.url ?? '/', 'http://localhost').pathname.slice(1)).enter(ws);
+  const host = await startSocketHost((wss) => {
+    wss.on('connection', (ws, request) => {
+      ws.binaryType = 'arraybuffer';
+      ws.on('error', () => {});
+      roomOf(new URL(request.url ?? '/', 'http://localhost').pathname.slice(1)).enter(ws);
+    });
   });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  const address = http.address();
-  if (typeof address !== 'object' || !address) throw new Error('an HTTP server has an address');
-  const cut = () => {
-    for (const client of wss.clients) client.terminate();
-  };
   return {
-    url: `ws://127.0.0.1:${address.port}`,
-    clients: wss.clients,
-    get accepted() {
-      return accepted;
-    },
+    host,
     doc: (room) => roomOf(room).doc,
-    cut,
-    stop: () =>
-      new Promise((resolve) => {
-        for (const room of rooms.values()) room.leave();
-        http.close(() => resolve());
-        cut();
-        http.closeAllConnections();
-      }),
+    stop() {
+      for (const room of rooms.values()) room.leave();
+      return host.stop();
+    },
   };
 }
