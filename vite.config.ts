@@ -8,9 +8,12 @@ const modules = {
     minify: false,
     sourcemap: true,
     emptyOutDir: false,
-    lib: { entry: { index: 'src/index.ts' }, formats: ['es' as const] },
+    lib: {
+      entry: { index: 'src/index.ts', 'server/index': 'src/server/index.ts', 'server/cli': 'src/server/cli.ts' },
+      formats: ['es' as const],
+    },
     rolldownOptions: {
-      external: [/^node:/],
+      external: [/^node:/, 'ws', 'typescript-event-target'],
       output: { preserveModules: true, preserveModulesRoot: 'src', entryFileNames: '[name].js' },
     },
   },

@@ -1,6 +1,7 @@
 /** Where to connect to: URL and subprotocols, checked as the WebSocket standard does (WHATWG WebSockets, section 3.1). */
 
 import type { Address } from './attempt.ts';
+import { show } from './checks.ts';
 import type { AttemptContext } from './connection.ts';
 import { tagOf } from './data.ts';
 import { HoldfastError } from './errors.ts';
@@ -43,16 +44,35 @@ export function parseProtocols(protocols: string | Iterable<string> | undefined 
   return list;
 }
 
+/** Where a connection gets its addresses from: checked at once where they are known, else asked for on every attempt. */
+export class AddressSource {
+  /** The URL, or the one used last; "" while it is unknown. */
+  url = '';
+  readonly resolve: (context: ProviderContext) => Address | Promise<Address>;
+
+  /** Throws SyntaxError at a bad URL or subprotocol. */
+  constructor(url: UrlSource, protocols: ProtocolsSource) {
+    if (typeof url !== 'function') this.url = parseUrl(url);
+    const list = typeof protocols === 'function' ? undefined : parseProtocols(protocols);
+    if (typeof url !== 'function' && list) this.resolve = () => ({ url: this.url, protocols: list });
+    else
+      this.resolve = async (context) => {
+        const address = await resolveAddress(url, protocols, context);
+        if (!context.signal.aborted) this.url = address.url;
+        return address;
+      };
+  }
+}
+
 /** Asks both sources. What a provider throws is thrown on; what it returns and cannot be used is an ADDRESS_INVALID error. */
 export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource, context: ProviderContext): Promise<Address> {
   const ask = async <T>(source: Provided<T>) =>
     typeof source === 'function' ? (source as (context: ProviderContext) => T)(context) : source;
   const [where, which] = await Promise.all([ask(url), ask(protocols)]);
   try {
-    if (!/^(String|URL)$/.test(tagOf(where)))
-      throw new TypeError(`The url provider returned ${String(where)}; it returns a string or a URL`);
+    if (!/^(String|URL)$/.test(tagOf(where))) throw new TypeError(`The url provider returned ${show(where)}; it returns a string or a URL`);
     if (!/^(String|Array|Undefined)$/.test(tagOf(which)))
-      throw new TypeError(`The protocols provider returned ${String(which)}; it returns a string, an array of strings or undefined`);
+      throw new TypeError(`The protocols provider returned ${show(which)}; it returns a string, an array of strings or undefined`);
     return { url: parseUrl(where), protocols: parseProtocols(which) };
   } catch (error) {
     throw new HoldfastError('ADDRESS_INVALID', (error as Error).message, error);

@@ -5,6 +5,7 @@
  * through one funnel. Once dropped or over, an attempt is deaf: what comes late from it reaches nobody.
  */
 
+import { show } from './checks.ts';
 import type { Event } from './core/machine.ts';
 import type { Loss } from './core/state.ts';
 import { type ErrorCode, HoldfastError } from './errors.ts';
@@ -61,7 +62,8 @@ export class Attempt {
       if (!this.#over) this.#open(url, protocols);
     } catch (error) {
       const invalid = error instanceof HoldfastError && error.code === 'ADDRESS_INVALID';
-      this.#fail(invalid ? error : failure('ADDRESS_FAILED', 'No address to connect to', error), invalid);
+      // Not at once: a close listener that reconnects would never let the page do anything else.
+      this.#failSoon(invalid ? error : failure('ADDRESS_FAILED', 'No address to connect to', error), invalid);
     }
   }
 
@@ -73,6 +75,7 @@ export class Attempt {
     try {
       outcome = await hook(handshake, { signal: this.#abort.signal });
     } catch (error) {
+      this.#opened = false; // the socket was, the connection never
       if (!this.#closing) this.#fail(failure('HANDSHAKE_FAILED', 'The handshake failed', error));
       return;
     }
@@ -98,7 +101,7 @@ export class Attempt {
     const { socket } = this;
     if (socket) {
       socket.onmessage = socket.onclose = null;
-      socket.onerror = () => {}; // the `ws` package throws at an error that nobody listens to
+      socket.onerror = () => {}; // dropped before it was listened to: the `ws` package throws at an error that nobody hears
       socket.onopen = () => socket.close();
     }
     try {
@@ -113,7 +116,7 @@ export class Attempt {
     try {
       socket = this.#host.createSocket(url, protocols);
       if (typeof (socket as WebSocketLike | null)?.close !== 'function')
-        throw new TypeError(`Option "createSocket" returned ${String(socket)}; it returns a WebSocket`);
+        throw new TypeError(`Option "createSocket" returned ${show(socket)}; it returns a WebSocket`);
       this.socket = socket;
       if (this.#over) return this.drop(undefined, ''); // whoever made it closed or replaced the connection meanwhile
       this.#host.prepare(socket);
@@ -166,6 +169,7 @@ export class Attempt {
 }
 
 function failure(code: ErrorCode, what: string, cause?: unknown): HoldfastError {
-  const detail = (cause as Error | undefined)?.message ?? cause;
+  const text = cause === undefined || typeof cause === 'string' ? cause : show(cause);
+  const detail = (cause as Error | undefined)?.message ?? text;
   return new HoldfastError(code, detail ? `${what}: ${detail}` : what, cause);
 }

@@ -14,6 +14,7 @@ import {
   type Event,
   HEARTBEAT_LOST,
   initial,
+  type Memory,
   type Model,
   type Moment,
   type Rules,
@@ -26,7 +27,7 @@ import type { HandshakeSocket } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Clock } from './io/clock.ts';
 import type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
-import type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
+import type { CreateSocket, WebSocketLike } from './io/web-socket.ts';
 import { guarded } from './report.ts';
 
 /** What is known when an address is asked for or a close is judged. */
@@ -47,14 +48,16 @@ export interface Link {
   prepare(socket: WebSocketLike): void;
   /** What has to succeed before an open socket is an open connection. */
   handshake?: ((socket: HandshakeSocket, options: { signal: AbortSignal }) => unknown) | undefined;
-  /** A message on the open connection. */
-  message(event: MessageEvent): void;
-  /** What asks the peer for a sign of life; without it there is no heartbeat. */
-  ping?: (() => Data) | undefined;
-  /** Whether a message is nothing but an answer to a ping. */
-  isPong?: ((data: unknown) => boolean) | undefined;
+  /** The close code for a peer that opens and then takes too long for the handshake. @default 1006, and the peer is told nothing */
+  readonly timeoutCode?: number;
+  /** A message on the open connection; true when it was the answer to a ping. */
+  message(event: MessageEvent): boolean;
+  /** How to watch over a connection that has just opened; undefined when there is no way to ask its peer. */
+  heartbeat(): HeartbeatRules | undefined;
+  /** Asks the peer for a sign of life. */
+  ping(): void;
   /** Whether a loss may be retried. */
-  classifyClose(loss: Loss, context: AttemptContext): Verdict;
+  classifyClose(loss: Loss, context: AttemptContext & Pick<Memory, 'suspects'>): Verdict;
   /** The state is another one. */
   stateChanged(state: State, previous: State): void;
   /** A connection opened or ended; `leftBehind` are the bytes that the socket given up last had accepted and not passed on. */
@@ -67,7 +70,6 @@ export interface ConnectionOptions extends Omit<Rules, 'handshake'> {
   readonly random: () => number;
   readonly lifecycle: Lifecycle;
   readonly createSocket: CreateSocket;
-  readonly heartbeat: HeartbeatRules;
 }
 
 export class Connection {
@@ -93,6 +95,16 @@ export class Connection {
     this.#rules = { ...options, handshake: link.handshake !== undefined };
   }
 
+  /** Consecutive failures so far. */
+  get attempt(): number {
+    return this.#model.memory.attempt;
+  }
+
+  /** What ended the connection or attempt before. */
+  get cause(): Loss | undefined {
+    return this.#model.memory.cause;
+  }
+
   get state(): State {
     return this.#model.state;
   }
@@ -105,6 +117,11 @@ export class Connection {
   /** Bytes that the current socket has accepted and not passed on. */
   get bufferedAmount(): number {
     return this.socket?.bufferedAmount ?? 0;
+  }
+
+  /** Smoothed round-trip time in milliseconds; 0 while it is unknown. */
+  get roundTrip(): number {
+    return this.#heartbeat?.roundTrip ?? 0;
   }
 
   /** Starts, if there is nothing going on. */
@@ -122,6 +139,11 @@ export class Connection {
     this.#dispatch({ type: 'closeRequested', ...request });
   }
 
+  /** Gives up what there is for a reason found above: the loss is judged like any other. */
+  fail(loss: Loss): void {
+    this.#lose(loss);
+  }
+
   #dispatch(event: Event): void {
     this.#events.push(event);
     if (this.#performing) return;
@@ -137,7 +159,13 @@ export class Connection {
   #step(event: Event): void {
     const { clock, random, lifecycle } = this.#options;
     const { hidden, onLine } = lifecycle;
-    const moment: Moment = { now: clock.now(), wall: clock.wall(), random: random() || 0, hidden, onLine };
+    const moment: Moment = {
+      now: clock.now(),
+      wall: clock.wall(),
+      random: guarded(random) || 0,
+      hidden: hidden === true,
+      onLine: onLine !== false,
+    };
     const previous = this.#model.state;
     const [model, effects] = transition(this.#model, event, moment, this.#rules);
     const { state } = model;
@@ -211,10 +239,9 @@ export class Connection {
   /** Native WebSocket delivers nothing once `close()` was called, and nothing before it is open; other sockets may. */
   #received(event: MessageEvent): void {
     if (this.#model.state.status !== 'open') return;
-    const { isPong } = this.#link;
-    const pong = isPong !== undefined && guarded(() => isPong(event.data)) === true;
-    this.#heartbeat?.heard(pong);
-    if (!pong) this.#link.message(event);
+    const heartbeat = this.#heartbeat;
+    heartbeat?.heard();
+    if (this.#link.message(event)) heartbeat?.answered();
   }
 
   /** The verdict is asked for first: it is user code, which may well have closed or replaced the connection itself. */
@@ -231,7 +258,7 @@ export class Connection {
     clock.clearTimeout(this.#timer);
     this.#timer = clock.setTimeout(() => {
       const { state } = this.#model;
-      if (state.status === 'connecting') return this.#lose(timedOut(delay, state.phase));
+      if (state.status === 'connecting') return this.#lose(timedOut(delay, state.phase, this.#link.timeoutCode));
       // A slow link is not a dead one: while the last messages are leaving, closing may take its time.
       if (this.bufferedAmount < buffered) return this.#startTimer(delay);
       this.#dispatch({ type: 'timerFired' });
@@ -239,13 +266,12 @@ export class Connection {
   }
 
   #startHeartbeat(): void {
-    const { ping } = this.#link;
-    if (!ping) return;
-    const { clock, heartbeat: rules } = this.#options;
+    const rules = this.#link.heartbeat();
+    if (!rules) return;
     this.#heartbeat = new Heartbeat({
-      clock,
+      clock: this.#options.clock,
       rules,
-      ping: () => guarded(() => this.socket?.send(ping())),
+      ping: () => guarded(() => this.#link.ping()),
       bufferedAmount: () => this.bufferedAmount,
       lost: () => {
         const error = new HoldfastError('HEARTBEAT_LOST', 'No answer to a ping: the link is dead');
@@ -267,7 +293,8 @@ export class Connection {
   }
 }
 
-function timedOut(timeout: number, phase: string): Loss {
+function timedOut(timeout: number, phase: string, handshakeCode = 1006): Loss {
   const error = new HoldfastError('CONNECT_TIMEOUT', `No connection within ${timeout} ms (still ${phase})`);
-  return { kind: 'timeout', code: 1006, reason: '', wasClean: false, error };
+  const code = phase === 'handshaking' ? handshakeCode : 1006;
+  return { kind: 'timeout', code, reason: '', wasClean: false, error };
 }

@@ -18,7 +18,7 @@ export class Handshake implements HandshakeSocket {
   readonly protocol: string;
   readonly #socket: WebSocketLike;
   readonly #inbox: MessageEvent[] = [];
-  readonly #waiting: PromiseWithResolversLike[] = [];
+  readonly #waiting: Waiter[] = [];
   #ended = false;
 
   constructor(socket: WebSocketLike) {
@@ -56,7 +56,7 @@ export class Handshake implements HandshakeSocket {
   }
 }
 
-interface PromiseWithResolversLike {
+interface Waiter {
   resolve(data: string | ArrayBuffer | Blob): void;
   reject(error: Error): void;
 }

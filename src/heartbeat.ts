@@ -17,10 +17,12 @@ export interface Patient {
 export class Heartbeat {
   readonly #patient: Patient;
   #heardAt: number;
-  #askedAt = 0;
+  /** When the question was asked whose answer says how long the round trip takes. */
+  #askedAt: number | undefined;
   #deadline: number | undefined;
   #roundTrip = 0;
   #doubts = 0;
+  #looked = false;
   #buffered = 0;
   #timer: unknown;
 
@@ -30,16 +32,26 @@ export class Heartbeat {
     this.#act(this.#judge());
   }
 
-  /** Something was received. A pong says how long the round trip took, anything else only that there is life. */
-  heard(pong: boolean): void {
-    const now = this.#patient.clock.now();
+  /** Smoothed, in milliseconds; 0 while unknown. */
+  get roundTrip(): number {
+    return this.#roundTrip;
+  }
+
+  /** Something was received, which proves that there is life. */
+  heard(): void {
     const asked = this.#deadline !== undefined;
-    if (pong && asked) this.#roundTrip = smooth(this.#roundTrip, now - this.#askedAt);
-    this.#heardAt = now;
+    this.#heardAt = this.#patient.clock.now();
     this.#deadline = undefined;
     this.#doubts = 0;
+    this.#looked = false;
     // The timer stands at the answer's deadline: the next question may be due before.
     if (asked) this.#act(this.#judge());
+  }
+
+  /** What was received was the answer to the question: it says how long the round trip took. */
+  answered(): void {
+    if (this.#askedAt !== undefined) this.#roundTrip = smooth(this.#roundTrip, this.#heardAt - this.#askedAt);
+    this.#askedAt = undefined;
   }
 
   /** There is a reason for doubt: ask now, unless a question with a near deadline is out already. */
@@ -56,7 +68,14 @@ export class Heartbeat {
 
   #life() {
     const draining = this.#patient.bufferedAmount() < this.#buffered;
-    return { heardAt: this.#heardAt, deadline: this.#deadline, roundTrip: this.#roundTrip, draining, doubts: this.#doubts };
+    return {
+      heardAt: this.#heardAt,
+      deadline: this.#deadline,
+      roundTrip: this.#roundTrip,
+      draining,
+      doubts: this.#doubts,
+      looked: this.#looked,
+    };
   }
 
   #judge(): Beat {
@@ -66,14 +85,14 @@ export class Heartbeat {
   #act(beat: Beat): void {
     const { clock, ping, lost } = this.#patient;
     if (beat.type === 'lost') return lost();
+    const asks = beat.type === 'ping' || beat.type === 'probe';
+    this.#looked = beat.type === 'look';
     if (beat.type === 'probe') this.#doubts++;
-    if (beat.type !== 'wait') {
-      this.#askedAt = clock.now();
-      this.#deadline = beat.until;
-    } else if (this.#deadline !== undefined) this.#deadline = beat.until;
+    if (asks) this.#askedAt = clock.now();
+    if (asks || this.#deadline !== undefined) this.#deadline = beat.until;
     this.#buffered = this.#patient.bufferedAmount();
     clock.clearTimeout(this.#timer);
     this.#timer = clock.setTimeout(() => this.#act(this.#judge()), clampDelay(beat.until - clock.now()));
-    if (beat.type !== 'wait') ping();
+    if (asks) ping();
   }
 }

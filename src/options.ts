@@ -1,7 +1,8 @@
-/** The options of `ReconnectingWebSocket`: what they are, their defaults, and what they take. */
+/** The options: what they are, their defaults, and what they take. Those of every face first, then those of `ReconnectingWebSocket`. */
 
 import type { ProtocolsSource } from './address.ts';
-import type { AttemptContext, ConnectionOptions, Link } from './connection.ts';
+import { boolean, type Check, Checker, callback, count, duration, has, object, period, show } from './checks.ts';
+import type { AttemptContext, ConnectionOptions } from './connection.ts';
 import { backoff } from './core/backoff.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Rules } from './core/machine.ts';
@@ -13,20 +14,8 @@ import { browserLifecycle, type Lifecycle } from './io/lifecycle.ts';
 import { type CreateSocket, type Data, nativeSocket } from './io/web-socket.ts';
 import { guarded, report } from './report.ts';
 
-/** How to ask the server for a sign of life. There is none until you say how: not every server answers. */
-export interface HeartbeatOptions extends Partial<HeartbeatRules> {
-  /** What to send, or a function that makes it. The server has to answer with anything at all. */
-  readonly ping: Data | (() => Data);
-  /** Whether a message is nothing but the answer to a ping: such a message is not delivered. @default none is */
-  readonly isPong?: (data: unknown) => boolean;
-}
-
-/** Options of `ReconnectingWebSocket`. Durations are milliseconds. */
-export interface ReconnectingWebSocketOptions {
-  /** Subprotocols, or a function that is asked on every attempt. */
-  readonly protocols?: ProtocolsSource;
-  /** Reconnect at all. `false`: one connection, its close is final; for libraries that reconnect themselves. @default true */
-  readonly reconnect?: boolean;
+/** Options of every connection. Durations are milliseconds. */
+export interface CommonOptions {
   /** Retries after which it is closed for good; a connection that lasted `stableAfter` starts the count again. @default Infinity */
   readonly maxRetries?: number;
   /** How long to wait before a retry, from its number (1 is the first). Nonsense is reported and the default used. @default see README */
@@ -39,14 +28,6 @@ export interface ReconnectingWebSocketOptions {
   readonly closeTimeout?: number;
   /** Return `false` to end it for good. Asked after every loss but those that are final anyway. @default always retry */
   readonly shouldReconnect?: (close: Loss, context: AttemptContext) => boolean | undefined;
-  /** Messages that wait for a connection; `false`: none do, and `send` throws while connecting, as native does. */
-  readonly queue?: false | Partial<QueueLimits>;
-  /** Notice dead links. @default off */
-  readonly heartbeat?: HeartbeatOptions;
-  /** Runs on every new socket before anything else is sent: log in here. Rejecting it is a failed attempt. */
-  readonly handshake?: (socket: HandshakeSocket, options: { readonly signal: AbortSignal }) => unknown;
-  /** Wait for `reconnect()` before connecting. @default false */
-  readonly startClosed?: boolean;
   /** Aborting it closes the connection for good. */
   readonly signal?: AbortSignal;
   /** Makes the sockets. @default the platform's WebSocket */
@@ -57,55 +38,68 @@ export interface ReconnectingWebSocketOptions {
   readonly random?: () => number;
   /** @default the events of the page or worker */
   readonly lifecycle?: Lifecycle;
+  /** Wait before connecting: for `reconnect()`, or the `connect()` of a client. @default false */
+  readonly startClosed?: boolean;
+}
+
+/** How to ask the server for a sign of life. There is none until you say how: not every server answers. */
+export interface HeartbeatOptions extends Partial<HeartbeatRules> {
+  /** What to send, or a function that makes it. The server has to answer with anything at all. */
+  readonly ping: Data | (() => Data);
+  /** Whether a message is nothing but the answer to a ping: such a message is not delivered. @default none is */
+  readonly isPong?: (data: unknown) => boolean;
+}
+
+/** Options of `ReconnectingWebSocket`. Durations are milliseconds. */
+export interface ReconnectingWebSocketOptions extends CommonOptions {
+  /** Subprotocols, or a function that is asked on every attempt. */
+  readonly protocols?: ProtocolsSource;
+  /** Reconnect at all. `false`: one connection, its close is final; for libraries that reconnect themselves. @default true */
+  readonly reconnect?: boolean;
+  /** Messages that wait for a connection; `false`: none do, and `send` throws while connecting, as native does. */
+  readonly queue?: false | Partial<QueueLimits>;
+  /** Notice dead links. @default off */
+  readonly heartbeat?: HeartbeatOptions;
+  /** Runs on every new socket before anything else is sent: log in here. Rejecting it is a failed attempt. */
+  readonly handshake?: (socket: HandshakeSocket, options: { readonly signal: AbortSignal }) => unknown;
 }
 
 /** The options with their defaults, as everything below the surface uses them. */
 export interface Settings extends ConnectionOptions {
   readonly queue: QueueLimits;
-  readonly ping: Link['ping'];
+  readonly heartbeat: (HeartbeatOptions & HeartbeatRules) | undefined;
 }
 
-type Check = readonly [accepts: (value: unknown) => boolean, takes: string];
-
-const atLeast = (least: number, takes: string): Check => [
-  (value) => typeof value === 'number' && value >= least,
-  `${takes}, ${least} or more`,
-];
-const ofType = (type: string): Check => [(value) => typeof value === type && value !== null, `a value of type ${type}`];
-const has = (...names: string[]): Check => [
-  (value) => names.every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
-  `an object with ${names.join(', ')}`,
-];
-const duration = atLeast(0, 'milliseconds');
-const period = atLeast(1, 'milliseconds');
-const count: Check = [(value) => value === Infinity || (Number.isInteger(value) && (value as number) >= 0), 'a whole number or Infinity'];
-const callback = ofType('function');
-const object: Check = [(value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'];
-const boolean = ofType('boolean');
-
-const checks: Record<keyof ReconnectingWebSocketOptions, Check> = {
-  protocols: [() => true, ''], // checked with the address
-  reconnect: boolean,
+/** Checks of the common options. */
+export const commonChecks: Record<keyof CommonOptions, Check> = {
   maxRetries: count,
   backoff: callback,
   stableAfter: duration,
   connectTimeout: period,
   closeTimeout: duration,
   shouldReconnect: callback,
-  queue: [(value) => value === false || object[0](value), 'false or an object'],
-  heartbeat: object,
-  handshake: callback,
-  startClosed: boolean,
   signal: has('addEventListener', 'removeEventListener'),
   createSocket: callback,
   clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
   random: callback,
   lifecycle: has('watch'),
+  startClosed: boolean,
 };
 
+const checks: Record<keyof ReconnectingWebSocketOptions, Check> = {
+  ...commonChecks,
+  protocols: [() => true, ''], // checked with the address
+  reconnect: boolean,
+  queue: [(value) => value === false || object[0](value), 'false or an object'],
+  heartbeat: object,
+  handshake: callback,
+};
+
+/** Checks of the bounds that every queue has. */
+export const queueBounds: Record<'maxBytes' | 'capacity', Check> = { maxBytes: [duration[0], 'bytes, 0 or more'], capacity: count };
+
 const queueChecks: Record<keyof QueueLimits, Check> = {
-  maxBytes: atLeast(0, 'bytes'),
-  capacity: count,
+  ...queueBounds,
   ttl: duration,
   overflow: [(value) => value === 'drop-newest' || value === 'drop-oldest', "'drop-newest' or 'drop-oldest'"],
 };
@@ -121,18 +115,28 @@ const heartbeatChecks: Record<keyof HeartbeatOptions, Check> = {
   probeTimeout: period,
 };
 
+/** Most bytes that wait, by default. */
+export const MAX_BYTES: number = 8 * 1_024 * 1_024;
+
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
 export function settle(options: ReconnectingWebSocketOptions): Settings {
-  const unknown: string[] = [];
-  const given = <T extends object>(values: T | undefined, table: Record<string, Check>, prefix = '') =>
-    checked(values ?? {}, table, prefix, unknown) as T;
-  const { backoff: custom, reconnect, ...rest } = given(options, checks);
+  const checker = new Checker();
+  const { reconnect, ...given } = checker.given(options, checks);
   const heartbeat =
     options.heartbeat &&
-    given({ ...options.heartbeat, ping: options.heartbeat.ping ?? null } as HeartbeatOptions, heartbeatChecks, 'heartbeat.');
-  const queue = given(options.queue || {}, queueChecks, 'queue.');
-  if (unknown[0]) console.warn(`Holdfast does not know the option ${unknown.join(', ')}; it is ignored`);
-  const ping = heartbeat?.ping;
+    checker.given({ ...options.heartbeat, ping: options.heartbeat.ping ?? null } as HeartbeatOptions, heartbeatChecks, 'heartbeat.');
+  const queue = checker.given(options.queue || {}, queueChecks, 'queue.');
+  checker.warn();
+  return {
+    ...connectionOptions(given),
+    ...(reconnect === false && { maxRetries: 0 }),
+    heartbeat: heartbeat && { interval: 15_000, timeout: 5_000, probeTimeout: 3_000, ...heartbeat },
+    queue: { maxBytes: MAX_BYTES, capacity: Infinity, ttl: Infinity, overflow: 'drop-newest', ...queue },
+  };
+}
+
+/** What a connection needs, of options that were checked. */
+export function connectionOptions(given: CommonOptions): ConnectionOptions {
   return {
     clock: systemClock,
     random: Math.random,
@@ -142,29 +146,9 @@ export function settle(options: ReconnectingWebSocketOptions): Settings {
     stableAfter: 5_000,
     connectTimeout: 10_000,
     closeTimeout: 2_000,
-    ...rest,
-    ...(reconnect === false && { maxRetries: 0 }),
-    delay: trusted(custom),
-    heartbeat: { interval: 15_000, timeout: 5_000, probeTimeout: 3_000, ...heartbeat },
-    queue: { maxBytes: 8 * 1_024 * 1_024, capacity: Infinity, ttl: Infinity, overflow: 'drop-newest', ...queue },
-    ping: ping === undefined || typeof ping === 'function' ? ping : () => ping,
+    ...given,
+    delay: trusted(given.backoff),
   };
-}
-
-/** The options that are given (undefined means the default), each one checked. Unknown names are added to `unknown`. */
-function checked(values: object, table: Record<string, Check>, prefix: string, unknown: string[]): object {
-  const known = Object.entries(values).filter(([name, value]) => {
-    const check = Object.hasOwn(table, name) ? table[name] : undefined;
-    if (!check) unknown.push(`"${prefix}${name}"`);
-    else if (value !== undefined && !check[0](value))
-      throw new TypeError(`Option "${prefix}${name}" got ${show(value)}; it takes ${check[1]}`);
-    return check && value !== undefined;
-  });
-  return Object.fromEntries(known);
-}
-
-function show(value: unknown): string {
-  return typeof value === 'object' && value ? 'an object' : typeof value === 'string' ? `'${value}'` : String(value);
 }
 
 /** A backoff that can be relied on: what the user's throws or returns by mistake is reported, and the default takes its place. */

@@ -1,5 +1,6 @@
 /** What waits to be sent: kept while there is no connection, sent when there is one, and reported when it is dropped instead. */
 
+import { clampDelay } from './core/backoff.ts';
 import { type Drop, Queue, type QueueLimits } from './core/queue.ts';
 import { copied } from './data.ts';
 import { HoldfastError } from './errors.ts';
@@ -8,14 +9,21 @@ import type { Clock } from './io/clock.ts';
 import { type Data, OPEN, type WebSocketLike } from './io/web-socket.ts';
 import { report } from './report.ts';
 
+interface DropListener {
+  readonly listener: unknown;
+  readonly capture: boolean;
+  readonly once: boolean;
+}
+
 /** The queue of one target, on which it dispatches `drop` events. */
 export class SendQueue {
   readonly #target: EventTarget;
   readonly #queue: Queue<Data>;
   readonly #clock: Clock;
-  /** Whoever listens to drops, so that nothing has to be logged. */
-  readonly #listeners = new Map<unknown, AddEventListenerOptions>();
+  /** Whoever listens to drops, so that nothing has to be logged; by the rules of EventTarget. */
+  #listeners: DropListener[] = [];
   #warned = false;
+  #timer: unknown;
 
   constructor(target: EventTarget, limits: QueueLimits, clock: Clock) {
     this.#target = target;
@@ -34,12 +42,18 @@ export class SendQueue {
   /** Keeps a copy of the message; what does not fit is dropped. */
   keep(message: Data, bytes: number): void {
     this.drop(this.#queue.enqueue(copied(message), bytes, this.#clock.now()));
+    this.#watch();
   }
 
   /** Sends what waited. Should the socket start to close meanwhile, the rest goes on waiting. */
   flush(socket: WebSocketLike | undefined, isOpen: () => boolean): void {
     this.#warned = false;
     this.drop(this.expire());
+    this.#send(socket, isOpen);
+    this.#watch();
+  }
+
+  #send(socket: WebSocketLike | undefined, isOpen: () => boolean): void {
     while (socket?.readyState === OPEN && isOpen()) {
       const next = this.#queue.shift();
       if (!next) return;
@@ -59,25 +73,46 @@ export class SendQueue {
 
   /** Takes out everything; who takes it reports it. */
   clear(): Drop<Data>[] {
-    return this.#queue.clear();
+    const drops = [...this.expire(), ...this.#queue.clear()];
+    this.#watch();
+    return drops;
   }
 
   /** Reports drops to whoever listens, and once an outage to the console where nobody does. */
   drop(drops: readonly Drop<Data>[]): void {
     for (const drop of drops) {
-      const heard = [...this.#listeners.values()].some(({ signal }) => !signal?.aborted);
-      if (!heard && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
-      this.#warned ||= !heard;
+      const heard = this.#listeners;
+      if (heard.length === 0 && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
+      this.#warned ||= heard.length === 0;
       this.#target.dispatchEvent(new DropEvent(drop));
-      for (const [listener, { once }] of this.#listeners) if (once) this.#listeners.delete(listener);
+      this.#listeners = this.#listeners.filter((each) => !each.once || !heard.includes(each));
     }
   }
 
   listenerAdded(listener: unknown, options: boolean | AddEventListenerOptions | undefined): void {
-    if (listener) this.#listeners.set(listener, typeof options === 'object' ? options : {});
+    const { capture = false, once = false, signal } = typeof options === 'object' ? options : { capture: options };
+    const known = this.#listeners.some((each) => each.listener === listener && each.capture === capture);
+    if (!listener || known || signal?.aborted) return;
+    this.#listeners = [...this.#listeners, { listener, capture, once }];
+    signal?.addEventListener('abort', () => this.listenerRemoved(listener, capture), { once: true });
   }
 
-  listenerRemoved(listener: unknown): void {
-    this.#listeners.delete(listener);
+  listenerRemoved(listener: unknown, options: boolean | EventListenerOptions | undefined): void {
+    const capture = (typeof options === 'object' ? options.capture : options) ?? false;
+    this.#listeners = this.#listeners.filter((each) => each.listener !== listener || each.capture !== capture);
+  }
+
+  /** Has the message that waits longest dropped when its time is over, not when somebody looks. */
+  #watch(): void {
+    const { expiresAt } = this.#queue;
+    this.#clock.clearTimeout(this.#timer);
+    if (expiresAt === Infinity) return;
+    this.#timer = this.#clock.setTimeout(
+      () => {
+        this.drop(this.expire());
+        this.#watch();
+      },
+      clampDelay(expiresAt - this.#clock.now()),
+    );
   }
 }

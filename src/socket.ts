@@ -3,11 +3,11 @@
  * This file is the surface (events, attributes, `send`); what waits is in send-queue.ts, the connection itself in connection.ts.
  */
 
-import { type ProtocolsSource, parseProtocols, parseUrl, resolveAddress, type UrlSource } from './address.ts';
-import type { Address } from './attempt.ts';
+import { AddressSource, type ProtocolsSource, type UrlSource } from './address.ts';
+import { closeCode, reasonText } from './close-arguments.ts';
 import { Connection } from './connection.ts';
 import type { Emission } from './core/machine.ts';
-import { type Drop, utf8Length } from './core/queue.ts';
+import type { Drop } from './core/queue.ts';
 import { rawVerdict } from './core/retry-policy.ts';
 import type { State } from './core/state.ts';
 import { byteLength, sendable } from './data.ts';
@@ -68,10 +68,10 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly #queue: SendQueue;
   readonly #queueing: boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #address: AddressSource;
   readonly #handlers = new Handlers(this);
   /** What was still queued when the last life ended. */
   #leftOver: readonly Drop<Data>[] = [];
-  #url = '';
   #protocol = '';
   #extensions = '';
   #binaryType: BinaryType = 'blob';
@@ -92,20 +92,26 @@ export class ReconnectingWebSocket extends EventTarget {
     else if (options) throw new TypeError('Options were given twice: as second and as third argument');
     else options = protocols;
     const settings = settle(options);
-    const { heartbeat, handshake, shouldReconnect, signal, startClosed } = options;
+    const { handshake, shouldReconnect, signal, startClosed } = options;
+    const { ping, isPong } = settings.heartbeat ?? {};
     this.#queue = new SendQueue(this, settings.queue, settings.clock);
     this.#queueing = options.queue !== false;
     this.#signal = signal;
+    this.#address = new AddressSource(url, options.protocols);
     this.#connection = new Connection(
       {
         handshake,
-        ping: settings.ping,
-        isPong: heartbeat?.isPong,
-        resolve: this.#addressOf(url, options.protocols),
+        resolve: (context) => this.#address.resolve(context),
         prepare: (socket) => {
           socket.binaryType = this.#binaryType;
         },
-        message: ({ data, origin }) => this.dispatchEvent(new MessageEvent('message', { data, origin: origin ?? '' })),
+        message: ({ data, origin }) => {
+          const pong = isPong !== undefined && guarded(() => isPong(data)) === true;
+          if (!pong && this.state.status === 'open') this.dispatchEvent(new MessageEvent('message', { data, origin: origin ?? '' }));
+          return pong;
+        },
+        heartbeat: () => settings.heartbeat,
+        ping: () => this.#connection.socket?.send((typeof ping === 'function' ? ping() : ping) as Data),
         classifyClose: (loss, context) =>
           shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : rawVerdict(loss.code),
         stateChanged: (state, previous) => {
@@ -147,7 +153,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   /** The URL, once it is known: with a function for the URL, the one used last. */
   get url(): string {
-    return this.#url;
+    return this.#address.url;
   }
 
   /** The subprotocol that the server chose, or ""; that of the last connection while there is none. */
@@ -197,14 +203,10 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws InvalidAccessError or SyntaxError DOMException, as native does
    */
   close(code?: number, reason?: string): void {
-    if (code !== undefined) {
-      code = Math.round(code);
-      if (code !== 1000 && !(code >= 3000 && code <= 4999))
-        throw new DOMException(`The close code must be 1000 or between 3000 and 4999, not ${code}.`, 'InvalidAccessError');
-    }
+    const checked = code === undefined ? undefined : closeCode(code);
     const text = reasonText(reason);
-    if (text && code === undefined) throw new DOMException('A close reason needs a close code.', 'InvalidAccessError');
-    this.#connection.close({ cause: 'user', code, reason: text });
+    if (text && checked === undefined) throw new DOMException('A close reason needs a close code.', 'InvalidAccessError');
+    this.#connection.close({ cause: 'user', code: checked, reason: text });
   }
 
   /**
@@ -272,24 +274,13 @@ export class ReconnectingWebSocket extends EventTarget {
   ): void;
   override removeEventListener(type: string, listener: unknown, options?: boolean | EventListenerOptions): void {
     super.removeEventListener(type, listener as EventListener, options);
-    if (type === 'drop') this.#queue.listenerRemoved(listener);
+    if (type === 'drop') this.#queue.listenerRemoved(listener, options);
   }
 
   readonly #abort = () => {
     const error: unknown = this.#signal?.reason;
     this.#connection.close({ cause: 'aborted', reason: '', error: error instanceof Error ? error : undefined });
   };
-
-  #addressOf(url: UrlSource, protocols: ProtocolsSource) {
-    if (typeof url !== 'function') this.#url = parseUrl(url);
-    const list = typeof protocols === 'function' ? undefined : parseProtocols(protocols);
-    if (typeof url !== 'function' && list) return () => ({ url: this.#url, protocols: list });
-    return async (context: Parameters<typeof resolveAddress>[2]): Promise<Address> => {
-      const address = await resolveAddress(url, protocols, context);
-      if (!context.signal.aborted) this.#url = address.url;
-      return address;
-    };
-  }
 
   #keep(message: Data, bytes: number, status: State['status']): void {
     const lost = status === 'closing' || status === 'closed';
@@ -311,7 +302,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   /** Takes away what belongs to a life that is over, before anybody can begin another one. */
   #end(): void {
-    this.#signal?.removeEventListener('abort', this.#abort);
+    if (this.state.status === 'closed') this.#signal?.removeEventListener('abort', this.#abort); // else a new life has begun already
     this.#leftOver = this.#queue.clear();
   }
 
@@ -326,13 +317,6 @@ export class ReconnectingWebSocket extends EventTarget {
     if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }
-}
-
-/** A close reason as text. Throws SyntaxError where it is longer than a close frame can carry (RFC 6455, section 5.5). */
-function reasonText(reason: string | undefined): string {
-  const text = reason === undefined ? '' : `${reason}`;
-  if (utf8Length(text) > 123) throw new DOMException('The close reason must not exceed 123 bytes of UTF-8.', 'SyntaxError');
-  return text;
 }
 
 function isOptions(value: unknown): value is ReconnectingWebSocketOptions {

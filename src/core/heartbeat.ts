@@ -28,10 +28,12 @@ export interface Life {
   readonly draining: boolean;
   /** Probes in a row that were not answered. */
   readonly doubts: number;
+  /** What was waiting to be read when the time was over has been read. */
+  readonly looked: boolean;
 }
 
 /** What to do now, and when to look again. */
-export type Beat = Question | { readonly type: 'wait'; readonly until: number } | { readonly type: 'lost' };
+export type Beat = Question | { readonly type: 'wait' | 'look'; readonly until: number } | { readonly type: 'lost' };
 
 /** A ping to be sent, and until when it may be answered. */
 export interface Question {
@@ -59,7 +61,8 @@ export function judge(life: Life, now: number, rules: HeartbeatRules): Beat {
   if (now - due > LATE && life.doubts < MOST_DOUBTS) return ask('probe', life, now, rules);
   if (life.deadline === undefined) return ask('ping', life, now, rules);
   if (life.draining) return { type: 'wait', until: now + rules.timeout };
-  return { type: 'lost' };
+  // The answer may have come while the page was busy: what is waiting to be read gets its turn before the verdict.
+  return life.looked ? { type: 'lost' } : { type: 'look', until: now };
 }
 
 /** The next smoothed round-trip time (RFC 6298 section 2, alpha = 1/8). */

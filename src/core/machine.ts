@@ -179,8 +179,9 @@ function opened(memory: Memory, resumed: boolean, { now, wall }: Moment): Step {
 /** The user's reconnect, where there is something to give up: at once; the series of failures goes on where it stood. */
 function replace(before: Model, reason: string, moment: Moment, rules: Rules): Step {
   const loss: Loss = { kind: 'replaced', code: REPLACED, reason, wasClean: false };
-  // No socket was made yet, so none is lost: asked anew without a word (a close listener that reconnects would never end).
-  if (before.state.status === 'connecting' && before.state.phase === 'resolving') {
+  // There is no socket, so none is lost: asked anew without a word (a close listener that reconnects would never end).
+  const { state } = before;
+  if ((state.status === 'connecting' && state.phase === 'resolving') || (state.status === 'closing' && !state.socket)) {
     const [model, effects] = attempt(before.memory, moment, rules);
     return [model, [{ type: 'dropSocket', loss }, ...effects]];
   }

@@ -55,6 +55,11 @@ export class Queue<T> {
     return this.#bytes;
   }
 
+  /** When the message that waits longest becomes too old; Infinity where none will. */
+  get expiresAt(): number {
+    return this.#entries[this.#head]?.expiresAt ?? Infinity;
+  }
+
   /** Adds a message at the end and returns what had to go for it: expired ones first, then by the overflow policy. */
   enqueue(value: T, bytes: number, now: number): Drop<T>[] {
     const { maxBytes, capacity, ttl, overflow } = this.#limits;

@@ -6,10 +6,10 @@ import type { Verdict } from './retry-policy.ts';
 /** How a connection or an attempt ended. */
 export interface Loss {
   /**
-   * `closed`: the peer or the browser closed it. `failed`: it never opened. `timeout`: it did not open in time. `heartbeat`: no
-   * answer. `frozen`: the page was suspended, which kills sockets. `replaced`: `reconnect()` was called. `requested`: `close()` was.
+   * `closed`: the peer or the browser closed it. `failed`: it never opened, or its handshake failed. `timeout`: it did not open in time. `heartbeat`: no
+   * answer. `frozen`: the page was suspended, which kills sockets. `violation`: the peer broke the protocol. `replaced`: `reconnect()` was called. `requested`: `close()` was.
    */
-  readonly kind: 'closed' | 'failed' | 'timeout' | 'heartbeat' | 'frozen' | 'replaced' | 'requested';
+  readonly kind: 'closed' | 'failed' | 'timeout' | 'heartbeat' | 'frozen' | 'violation' | 'replaced' | 'requested';
   /** The close code as the browser gave it, or the synthetic one: 4000 heartbeat, 4001 replaced, 1006 otherwise. */
   readonly code: number;
   readonly reason: string;

@@ -169,6 +169,9 @@ describe('beside the native WebSocket', () => {
           999.2,
           1000.4,
           4999.4,
+          1000.5,
+          4999.5,
+          2999.5,
           null,
           true,
         ];

@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { ask, type HeartbeatRules, judge, type Life, smooth } from '../../src/core/heartbeat.ts';
 
 const rules: HeartbeatRules = { interval: 15_000, timeout: 5_000, probeTimeout: 3_000 };
-const life = (known: Partial<Life> = {}): Life => ({ heardAt: 0, deadline: undefined, roundTrip: 0, draining: false, doubts: 0, ...known });
+const life = (known: Partial<Life> = {}): Life => ({
+  heardAt: 0,
+  deadline: undefined,
+  roundTrip: 0,
+  draining: false,
+  doubts: 0,
+  looked: false,
+  ...known,
+});
 
 describe('a link that was heard of', () => {
   it.each([0, 1, 14_999])('is left alone after %i ms', (now) => {
@@ -30,8 +38,9 @@ describe('a link that was asked', () => {
     expect(judge(asked(), now, rules)).toEqual({ type: 'wait', until: 20_000 });
   });
 
-  it.each([20_000, 21_000])('is lost at its deadline (now %i)', (now) => {
-    expect(judge(asked(), now, rules)).toEqual({ type: 'lost' });
+  it.each([20_000, 21_000])('is lost at its deadline (now %i), once what waits to be read was read', (now) => {
+    expect(judge(asked(), now, rules)).toEqual({ type: 'look', until: now });
+    expect(judge(asked({ deadline: now, looked: true }), now, rules)).toEqual({ type: 'lost' });
   });
 
   it('is asked again when the timer came late: the answer may be waiting to be read', () => {
@@ -50,7 +59,8 @@ describe('a link that was asked', () => {
 describe('a link that was doubted twice already', () => {
   it('is lost at its deadline, however late that was noticed: a hidden tab looks once a minute', () => {
     expect(judge(life({ deadline: 20_000, doubts: 1 }), 60_000, rules).type).toBe('probe');
-    expect(judge(life({ deadline: 20_000, doubts: 2 }), 60_000, rules)).toEqual({ type: 'lost' });
+    expect(judge(life({ deadline: 20_000, doubts: 2 }), 60_000, rules)).toEqual({ type: 'look', until: 60_000 });
+    expect(judge(life({ deadline: 60_000, doubts: 2, looked: true }), 60_000, rules)).toEqual({ type: 'lost' });
   });
 });
 
@@ -87,11 +97,13 @@ describe('the judge', () => {
         fc.option(time, { nil: undefined }),
         fc.nat(60_000),
         fc.boolean(),
+        fc.boolean(),
         time,
-        (heardAt, deadline, roundTrip, draining, now) => {
-          const beat = judge({ heardAt, deadline, roundTrip, draining, doubts: 0 }, now, rules);
-          if (beat.type !== 'lost') expect(beat.until).toBeGreaterThan(now);
-          else expect(deadline).toBeLessThanOrEqual(now);
+        (heardAt, deadline, roundTrip, draining, looked, now) => {
+          const beat = judge({ heardAt, deadline, roundTrip, draining, doubts: 0, looked }, now, rules);
+          if (beat.type === 'look') expect(looked).toBe(false);
+          else if (beat.type !== 'lost') expect(beat.until).toBeGreaterThan(now);
+          else expect([looked, (deadline ?? Infinity) <= now]).toEqual([true, true]);
         },
       ),
     );

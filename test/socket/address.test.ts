@@ -101,6 +101,15 @@ describe('providers', () => {
     expect([calls, w.sockets.length, w.log.at(-1)]).toEqual([3, 1, 'open']);
   });
 
+  it.each([Symbol('x'), Object.create(null), undefined, 0, 'text'])('that throw %s are a failed attempt like any other', async (thrown) => {
+    const w = world({}, () => {
+      throw thrown;
+    });
+    await w.clock.advance(0);
+    expect(w.log).toEqual(['error', 'close 1006 again']);
+    expect(w.events.find(({ type }) => type === 'error')).toMatchObject({ error: { code: 'ADDRESS_FAILED' } });
+  });
+
   it('that hang are given up after connectTimeout; what they say then is ignored', async () => {
     let answer = (_: string) => {};
     let signal: AbortSignal | undefined;

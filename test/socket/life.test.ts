@@ -78,6 +78,24 @@ describe('heartbeat', () => {
     expect(w.log).toEqual(['open', 'error', 'close 4000 again', 'open']);
   });
 
+  it('believes a lifecycle that says nothing about the network: it is there', async () => {
+    const w = world({ lifecycle: odd({ watch: () => () => {} }) });
+    await w.settle();
+    w.socket.closed();
+    expect(w.ws.state.status).toBe('waiting');
+  });
+
+  it('reads what is waiting before it judges: the page was busy when the answer came', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(19_999);
+    w.clock.setTimeout(() => w.socket.says('pong'), 1); // in line behind the timer that judges
+    await w.clock.advance(1);
+    expect(w.ws.readyState).toBe(1);
+    await w.clock.advance(15_000 + 20_000); // four round trips of 5 s
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
   it('leaves a slow link alone while data is leaving', async () => {
     const w = world({ heartbeat });
     await w.open();
@@ -540,6 +558,129 @@ describe('found the hard way', () => {
     w.ws.reconnect();
     await w.open();
     expect(w.log).toEqual(['open', 'close 4001 again', 'open']);
+  });
+
+  it('a provider that fails at once and a close listener that reconnects leave the page room to breathe', async () => {
+    let asked = 0;
+    const w = world({}, () => {
+      asked++;
+      throw new Error('logged out');
+    });
+    w.ws.onclose = () => {
+      if (asked < 3) w.ws.reconnect();
+    };
+    await w.settle();
+    expect([asked, w.log]).toEqual([1, []]); // the failure is told in a task of its own
+    await w.clock.advance(0);
+    expect([asked, w.news()]).toEqual([3, ['error', 'close 1006 again', 'error', 'close 1006 again', 'error', 'close 1006 again']]);
+  });
+
+  it('closing and reconnecting inside a close listener does not go round for ever', async () => {
+    const w = world();
+    await w.open();
+    let closes = 0;
+    w.ws.onclose = () => {
+      if (++closes > 10) return;
+      w.ws.close();
+      w.ws.reconnect();
+    };
+    w.socket.closed();
+    expect(closes).toBe(1);
+    await w.open();
+    expect(w.log).toEqual(['open', 'close 1006 again', 'open']);
+  });
+
+  it('constructed, closed and reconnected in one task it simply opens', async () => {
+    const w = world();
+    w.ws.close();
+    w.ws.reconnect();
+    await w.open();
+    expect([w.log, w.sockets.length]).toEqual([['open'], 1]);
+  });
+
+  it('no open event follows when a statechange listener has closed it', async () => {
+    const w = world();
+    w.ws.addEventListener('statechange', ({ state }) => {
+      if (state.status === 'open') w.ws.close();
+    });
+    await w.open();
+    w.socket.closed(1000);
+    expect(w.log).toEqual(['close 1000 final']);
+  });
+
+  it('a message that makes isPong close the connection is not delivered after that', async () => {
+    const w = world({
+      heartbeat: {
+        ping: 'ping',
+        isPong: () => {
+          w.ws.close();
+          return false;
+        },
+      },
+    });
+    await w.open();
+    w.socket.says('x');
+    expect(w.log).toEqual(['open']);
+  });
+
+  it('randomness that throws or is nonsense is no reason to get stuck', async () => {
+    const error = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const reported = vi.fn();
+    vi.stubGlobal('reportError', reported);
+    let chance: () => number = () => 0.5;
+    const w = world({ random: () => chance(), backoff: (_attempt, random) => random * 1_000 });
+    await w.open();
+    chance = () => {
+      throw new Error('no luck');
+    };
+    w.socket.closed();
+    expect(w.ws.state.status).toBe('waiting');
+    await w.clock.advance(1_000);
+    await w.open();
+    chance = () => Number.NaN;
+    w.socket.closed();
+    await w.clock.advance(1_000);
+    await w.open();
+    expect(w.log).toEqual(['open', 'close 1006 again', 'open', 'close 1006 again', 'open']);
+    expect(reported).toHaveBeenCalled();
+    vi.unstubAllGlobals();
+    error.mockRestore();
+  });
+
+  it('shouldReconnect is not asked about a close of our own', async () => {
+    const shouldReconnect = vi.fn(() => true);
+    const w = world({ shouldReconnect });
+    await w.open();
+    w.ws.close(3000);
+    w.socket.closed(3000);
+    expect([w.log, shouldReconnect.mock.calls.length]).toEqual([['open', 'close 3000 final'], 0]);
+  });
+
+  it('a socket that opens twice opens once', async () => {
+    const w = world();
+    await w.open();
+    w.socket.accepts();
+    expect(w.log).toEqual(['open']);
+  });
+
+  it('an error, then reconnect(), leaves no timer of the old attempt behind', async () => {
+    const w = world();
+    await w.open();
+    w.socket.errs('boom');
+    w.ws.reconnect();
+    await w.open();
+    expect(w.clock.pending).toBe(0);
+  });
+
+  it('only codes that a page may send are sent', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(20_000);
+    expect(w.sockets[0]?.closes).toEqual([[4000, 'heartbeat lost']]);
+    await w.clock.advance(1_000);
+    await w.open();
+    w.page.says('thawed');
+    expect(w.sockets[1]?.closes).toEqual([[]]); // 1006 is for the event, not for the wire
   });
 
   it.each([

@@ -515,6 +515,31 @@ describe('queue', () => {
     warn.mockRestore();
   });
 
+  it.each<[string, (ws: ReconnectingWebSocket, listener: () => void) => void, number]>([
+    ['a listener', (ws, listener) => ws.addEventListener('drop', listener), 0],
+    ['a listener added twice, the second time once', (ws, l) => [{}, { once: true }].map((o) => ws.addEventListener('drop', l, o)), 0],
+    ['one that is removed for another phase', (ws, l) => [ws.addEventListener('drop', l), ws.removeEventListener('drop', l, true)], 0],
+    ['one that is removed', (ws, l) => [ws.addEventListener('drop', l), ws.removeEventListener('drop', l)], 1],
+    ['one for once, at the second drop', (ws, l) => ws.addEventListener('drop', l, { once: true }), 1],
+    [
+      'one whose signal is aborted',
+      (ws, l) => {
+        const stop = new AbortController();
+        ws.addEventListener('drop', l, { signal: stop.signal });
+        stop.abort();
+      },
+      1,
+    ],
+  ])('warns or not, as EventTarget would call: %s', (_, listen, warnings) => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const ws = new ReconnectingWebSocket('ws://x.test', [], { queue: { capacity: 0 }, startClosed: true });
+    listen(ws, () => {});
+    ws.send('1');
+    ws.send('2');
+    expect(warn).toHaveBeenCalledTimes(warnings);
+    warn.mockRestore();
+  });
+
   it('warns again at the next outage', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     const sockets: FakeSocket[] = [];
@@ -537,6 +562,30 @@ describe('queue', () => {
     warn.mockRestore();
   });
 
+  it('drops what has waited too long when its time is over, not when somebody looks', async () => {
+    const w = world({ queue: { ttl: 500 }, backoff: () => 60_000 });
+    await w.settle();
+    w.socket.closed();
+    w.ws.send('a');
+    await w.clock.advance(100);
+    w.ws.send('b');
+    await w.clock.advance(400);
+    expect(w.log).toEqual(['close 1006 again', 'drop a expired']);
+    await w.clock.advance(100);
+    expect(w.log.at(-1)).toBe('drop b expired');
+    expect(w.clock.pending).toBe(1); // the retry
+  });
+
+  it('says expired, not closed, of what is too old when it ends', async () => {
+    const w = world({ queue: { ttl: 500 }, startClosed: true });
+    w.ws.send('a');
+    w.clock.jump(600); // the timer is late
+    w.ws.close();
+    await w.clock.advance(0);
+    expect(w.log).toEqual(['drop a expired', 'close 1005 final']);
+    expect(w.clock.pending).toBe(0);
+  });
+
   it('reports at each failed attempt what has waited too long, before it says how much is left', async () => {
     const w = world({ queue: { ttl: 1_500 } });
     w.ws.send('old');
@@ -545,7 +594,7 @@ describe('queue', () => {
     expect(w.news()).toEqual(['close 1006 again']);
     await w.clock.advance(1_000);
     w.ws.send('new');
-    await w.clock.advance(600);
+    w.clock.jump(600); // the timer is late
     w.socket.closed();
     expect(w.news()).toEqual(['drop old expired', 'close 1006 again']);
     expect(closes(w.events).at(-1)?.unsent).toEqual({ lostBytes: 0, queuedMessages: 1, queuedBytes: 3 });

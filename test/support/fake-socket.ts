@@ -31,6 +31,9 @@ export class FakeSocket implements WebSocketLike {
   }
 
   close(...args: [code?: number, reason?: string]): void {
+    const [code, reason = ''] = args;
+    if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) throw new DOMException('bad code', 'InvalidAccessError');
+    if (new TextEncoder().encode(reason).length > 123) throw new DOMException('bad reason', 'SyntaxError');
     this.closes.push(args);
     if (this.readyState < 2) this.readyState = 2;
   }

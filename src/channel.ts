@@ -1,0 +1,206 @@
+/** A channel: what others publish, as events, to handlers, or in a `for await` loop. It sees the client as a small {@link ChannelHost}. */
+
+import { TypedEventTarget } from 'typescript-event-target';
+import type { Waiting } from './caller.ts';
+import type { ChannelState } from './core/subscriptions.ts';
+import { ClosedError } from './errors.ts';
+import { ChannelMessageEvent, ChannelStateEvent, GapEvent } from './events.ts';
+import { MessageIterator } from './iterator.ts';
+import { Outcome } from './outcome.ts';
+import type { Receipt } from './receipt.ts';
+import { guarded } from './report.ts';
+
+/** What is known about a message beside its data. */
+export interface MessageInfo {
+  readonly channel: string;
+  /** Its place in the history of the channel, where the server keeps one. */
+  readonly offset?: number | undefined;
+  /** Who published it, where the server says so. */
+  readonly from?: string | undefined;
+}
+
+/** The events of a {@link Channel} by name. */
+export interface ChannelEventMap<T> {
+  message: ChannelMessageEvent<T>;
+  /** The state is another one. */
+  statechange: ChannelStateEvent;
+  /** Messages may be missing here. */
+  gap: GapEvent;
+}
+
+/** One handler on a channel. */
+export interface Subscription {
+  /**
+   * Resolves when the server has confirmed the channel; rejects with a CallError when it refuses, and with a ClosedError when the
+   * subscription or the client ends first. Ignoring it is fine: `channel.state` says the same.
+   */
+  readonly ready: Promise<void>;
+  /** Ends it. Doing so twice is doing it once. */
+  unsubscribe(): void;
+}
+
+/** How a message is published. */
+export interface PublishOptions extends Pick<Waiting, 'key' | 'priority'> {
+  /** Milliseconds it may take until the server has confirmed it, the time in the outbox included. @default Infinity */
+  readonly ttl?: number;
+}
+
+/** What a server may say about a published message. */
+export interface Published {
+  /** Its place in the history of the channel, where the server keeps one. */
+  readonly offset?: number | undefined;
+}
+
+/** What a channel needs of its client. */
+export interface ChannelHost {
+  /** Most messages that an iterator holds. */
+  readonly iteratorBuffer: number;
+  /** Calls back after the current task. */
+  later(callback: () => void): void;
+  stateOf(channel: string): ChannelState;
+  want(channel: string, params: unknown): void;
+  release(channel: string): void;
+  publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published>;
+  /** An iterator had no room for a message. */
+  overflowed(channel: string, data: unknown): void;
+  /** Nobody takes a message. */
+  unhandled(channel: string, data: unknown): void;
+}
+
+interface Listener<T> {
+  message(data: T, info: MessageInfo): void;
+  ready(): void;
+  failed(error: Error): void;
+  /** The client is closed; `error` unless it was asked to. */
+  closed(error: Error | undefined): void;
+}
+
+/**
+ * A channel of a client; `client.channel(name)` is the same object for the same name.
+ *
+ * The server is asked for it when the first handler or iterator comes, and told when the last one has gone, a tick later, so that
+ * leaving and coming back in one task is neither. `addEventListener` alone asks for nothing.
+ */
+export class Channel<T = unknown> extends TypedEventTarget<ChannelEventMap<T>> {
+  readonly name: string;
+  readonly #host: ChannelHost;
+  readonly #params: unknown;
+  readonly #listeners = new Set<Listener<T>>();
+  #releasing = false;
+  #confirmed = false;
+
+  /** Made by `client.channel(name)`. */
+  constructor(name: string, params: unknown, host: ChannelHost) {
+    super();
+    this.name = name;
+    this.#params = params;
+    this.#host = host;
+  }
+
+  /** @internal Whether it was ever confirmed since somebody wanted it: only then can anything have been missed. */
+  get wasSubscribed(): boolean {
+    return this.#confirmed;
+  }
+
+  /** idle, subscribing, subscribed, or failed with an error. */
+  get state(): ChannelState {
+    return this.#host.stateOf(this.name);
+  }
+
+  /** Calls the handler for every message from now on. Without a handler it only keeps the channel subscribed, for event listeners. */
+  subscribe(handler?: (data: T, info: MessageInfo) => void, { signal }: { readonly signal?: AbortSignal } = {}): Subscription {
+    const ready = new Outcome<void>();
+    const listener: Listener<T> = {
+      message: (data, info) => handler?.(data, info),
+      ready: () => ready.succeed(),
+      failed: (error) => ready.fail(error),
+      closed: (error) => ready.fail(error ?? new ClosedError()),
+    };
+    const unsubscribe = () => {
+      signal?.removeEventListener('abort', unsubscribe);
+      ready.fail(new ClosedError('It was unsubscribed'));
+      this.#remove(listener);
+    };
+    const subscription = {
+      get ready() {
+        return ready.promise;
+      },
+      unsubscribe,
+    };
+    if (signal?.aborted) ready.fail(signal.reason);
+    else {
+      this.#add(listener);
+      signal?.addEventListener('abort', unsubscribe);
+    }
+    return subscription;
+  }
+
+  /**
+   * Publishes, or keeps until there is a connection.
+   *
+   * @throws TypeError at what cannot be sent, QueueFullError when the outbox has no room, MessageTooLargeError, UnsupportedError
+   */
+  publish(data: T, options: PublishOptions = {}): Receipt<Published> {
+    return this.#host.publish(this.name, data, options);
+  }
+
+  /**
+   * The messages from now on. It is bounded: when the loop is too slow, the oldest messages go, which is a `gap` of the channel and a
+   * `drop` event of the client. It ends when the client is closed, and throws when the channel is refused.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    const iterator = new MessageIterator<T>(this.#host.iteratorBuffer, () => this.#remove(listener));
+    const listener: Listener<T> = {
+      message: (data) => {
+        for (const lost of iterator.push(data)) {
+          this.#host.overflowed(this.name, lost);
+          this.dispatchEvent(new GapEvent('overflow'));
+        }
+      },
+      ready: () => {},
+      failed: (error) => iterator.fail(error),
+      closed: (error) => (error ? iterator.fail(error) : iterator.end()),
+    };
+    this.#add(listener);
+    return iterator;
+  }
+
+  /** @internal A message came in on a confirmed subscription. */
+  receive(data: T, info: MessageInfo): void {
+    if (this.#listeners.size === 0) this.#host.unhandled(this.name, data);
+    for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) guarded(() => listener.message(data, info));
+    this.dispatchEvent(new ChannelMessageEvent(data, info));
+  }
+
+  /** @internal The state is another one; `recovered`: nothing was missed since it was subscribed last. */
+  changed(state: ChannelState, recovered: boolean): void {
+    this.dispatchEvent(new ChannelStateEvent(state));
+    if (state.status === 'subscribed') {
+      if (this.#confirmed && !recovered) this.dispatchEvent(new GapEvent('reconnected'));
+      this.#confirmed = true;
+      for (const listener of [...this.#listeners]) listener.ready();
+    } else if (state.status === 'failed') for (const listener of [...this.#listeners]) listener.failed(state.error);
+  }
+
+  /** @internal The client is closed: loops end, handlers stay for the next `connect()`. */
+  closed(error: Error | undefined): void {
+    for (const listener of [...this.#listeners]) listener.closed(error);
+  }
+
+  #add(listener: Listener<T>): void {
+    this.#host.want(this.name, this.#params);
+    this.#listeners.add(listener);
+    if (this.state.status === 'subscribed') listener.ready();
+  }
+
+  #remove(listener: Listener<T>): void {
+    if (!this.#listeners.delete(listener) || this.#listeners.size > 0 || this.#releasing) return;
+    this.#releasing = true;
+    this.#host.later(() => {
+      this.#releasing = false;
+      if (this.#listeners.size > 0 || this.state.status === 'idle') return;
+      this.#confirmed = false;
+      this.#host.release(this.name);
+    });
+  }
+}

@@ -1,0 +1,230 @@
+/** The channels of one client: the objects by name, what is subscribed on the server, and what is published. */
+
+import type { Question as Ask, DropCause } from './caller.ts';
+import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
+import { checkEach } from './client-options.ts';
+import type { Delivery } from './conversation.ts';
+import { type ChannelState, type Question, Subscriptions } from './core/subscriptions.ts';
+import { CallError, type HoldfastError, SessionLostError, TimeoutError } from './errors.ts';
+import type { Clock } from './io/clock.ts';
+import { type Receipt, Ticket } from './receipt.ts';
+import { decodePayload, type Payload } from './wire/codec.ts';
+import { callError } from './wire/errors.ts';
+import type { Declaration, SubscribeResult } from './wire/frames.ts';
+
+/** What the channels need of the client. */
+export interface ChannelsHost {
+  readonly clock: Clock;
+  readonly iteratorBuffer: number;
+  /** Milliseconds the server may take to confirm a channel. */
+  readonly timeout: number;
+  /** Whether there is a connection. */
+  isOpen(): boolean;
+  ask(question: Ask): Promise<unknown>;
+  /** Encodes a payload; throws where it cannot be sent. */
+  encode(data: unknown, what: string): Payload;
+  dropped(kind: 'publish' | 'message', name: string, data: unknown, reason: DropCause, error?: Error): void;
+  unhandled(name: string, data: unknown): void;
+  /** A channel was refused, or ended. */
+  failed(error: Error): void;
+  /** A message was written and what became of it will not be known. */
+  unconfirmed(): void;
+}
+
+/** A demand by the server to subscribe again is met at once, but not more often than this; milliseconds. */
+const RESUBSCRIBE_EVERY = 5_000;
+
+export class ChannelDirectory implements ChannelHost {
+  readonly #host: ChannelsHost;
+  readonly #channels = new Map<string, Channel>();
+  readonly #subscriptions = new Subscriptions();
+  /** What the hello of this connection asked for. */
+  #declared: readonly Question[] = [];
+  readonly #demandedAt = new Map<string, number>();
+
+  constructor(host: ChannelsHost) {
+    this.#host = host;
+  }
+
+  get iteratorBuffer(): number {
+    return this.#host.iteratorBuffer;
+  }
+
+  /** The channel of that name: always the same object. */
+  get(name: string, params: unknown): Channel {
+    const channel = this.#channels.get(name) ?? new Channel(name, params, this);
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  /** Everything that is wanted, for the hello that is written now. */
+  declarations(): Declaration[] {
+    this.#declared = this.#subscriptions.ask();
+    return this.#declared.map(({ channel, params }) => ({ channel, ...(params !== undefined && { params }) }));
+  }
+
+  /** The server has answered to the declarations; what it left out, and what came since, is asked for now. True when nothing was missed. */
+  opened(results: readonly SubscribeResult[]): boolean {
+    const answers = new Map(results.map((result) => [result.channel, result]));
+    let recovered = true;
+    for (const question of this.#declared) {
+      const result = answers.get(question.channel);
+      if (!result) this.#subscriptions.unanswered(question);
+      else {
+        recovered &&= result.recovered === true || !this.#channels.get(question.channel)?.wasSubscribed;
+        const error = result.error ? callError(result.error) : undefined;
+        // Given up between hello and welcome: the server does not know.
+        if (!this.#answered(question, error, result.recovered === true) && !error) this.#unsubscribe(question.channel);
+      }
+    }
+    this.#declared = [];
+    this.#askAll();
+    return recovered;
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
+  }
+
+  /** The client is closed: loops end. */
+  closed(error: Error | undefined): void {
+    for (const channel of [...this.#channels.values()]) channel.closed(error);
+  }
+
+  /** A message of a channel, or the end of a subscription. */
+  deliver(frame: Exclude<Delivery, { type: 'event' }>): void {
+    const { channel } = frame;
+    if (frame.type === 'unsubscribe') this.#ended(channel, frame.resubscribe ? undefined : callError(frame.error ?? { code: 'ABORTED' }));
+    else if (this.#subscriptions.delivers(channel)) {
+      const { data, offset, from } = frame;
+      this.#channels.get(channel)?.receive(data, { channel, offset: offset ?? undefined, from: from ?? undefined });
+    }
+  }
+
+  later(callback: () => void): void {
+    this.#host.clock.setTimeout(callback, 0);
+  }
+
+  stateOf(channel: string): ChannelState {
+    return this.#subscriptions.stateOf(channel);
+  }
+
+  want(channel: string, params: unknown): void {
+    const before = this.stateOf(channel);
+    this.#subscriptions.want(channel, params);
+    if (before.status === 'idle' || before.status === 'failed') this.#changed(channel, false);
+    // At the end of the task: what is subscribed and given up in it is never asked for.
+    if (this.#host.isOpen()) queueMicrotask(() => this.#askAll());
+  }
+
+  release(channel: string): void {
+    const known = this.#subscriptions.release(channel);
+    this.#changed(channel, false);
+    if (known && this.#host.isOpen()) this.#unsubscribe(channel);
+  }
+
+  publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
+    const { ttl = Infinity, key, priority } = checkEach(options, 'send');
+    const payload = this.#host.encode(data, 'channels');
+    const withdrawn = new AbortController();
+    const ticket = new Ticket<Published>(() => {
+      withdrawn.abort();
+      return true;
+    });
+    let reported = false;
+    this.#host
+      .ask({
+        what: `the message on ${channel}`,
+        payload,
+        timeout: ttl,
+        signal: withdrawn.signal,
+        waiting: { key: key === undefined ? undefined : `channel ${channel} ${key}`, priority },
+        frame: (id) => ({ type: 'publish', id, channel }),
+        sent: () => ticket.sent(),
+        dropped: (reason, error) => {
+          reported = true;
+          ticket.dropped(error);
+          this.#host.dropped('publish', channel, decodePayload(payload), reason, error);
+        },
+      })
+      .then(
+        (result) => ticket.succeed({ offset: (result as Published | undefined)?.offset }),
+        (error: HoldfastError) => {
+          if (reported) return;
+          const unknown = error instanceof SessionLostError || (error instanceof TimeoutError && error.maybeExecuted);
+          if (unknown) {
+            this.#host.unconfirmed();
+            return ticket.unknown(error);
+          }
+          ticket.dropped(error);
+          if (!withdrawn.signal.aborted)
+            this.#host.dropped('publish', channel, decodePayload(payload), error instanceof CallError ? 'refused' : 'expired', error);
+        },
+      );
+    return ticket;
+  }
+
+  overflowed(channel: string, data: unknown): void {
+    this.#host.dropped('message', channel, data, 'overflow');
+  }
+
+  unhandled(channel: string, data: unknown): void {
+    this.#host.unhandled(channel, data);
+  }
+
+  #askAll(): void {
+    if (!this.#host.isOpen()) return;
+    for (const question of this.#subscriptions.ask()) {
+      const { channel, params } = question;
+      const answered = (error?: Error) => {
+        if (error && !(error instanceof SessionLostError)) this.#answered(question, asCallError(error), false);
+        else if (!error) this.#answered(question, undefined, false);
+      };
+      this.#host
+        .ask({
+          what: `the subscription to ${channel}`,
+          payload: undefined,
+          timeout: this.#host.timeout,
+          waiting: { direct: true },
+          frame: (id) => ({ type: 'subscribe', id, channel, ...(params !== undefined && { params }) }),
+        })
+        .then(() => answered(), answered);
+    }
+  }
+
+  #unsubscribe(channel: string): void {
+    const frame = (id: number) => ({ type: 'unsubscribe', id, channel }) as const;
+    const question = { what: `leaving ${channel}`, payload: undefined, timeout: Infinity, waiting: { direct: true }, frame };
+    this.#host.ask(question).catch(() => {}); // it has left in any case
+  }
+
+  #answered(question: Question, error: CallError | undefined, recovered: boolean): boolean {
+    const current = this.#subscriptions.answer(question, error);
+    if (current) this.#changed(question.channel, recovered);
+    if (current && error) this.#host.failed(error);
+    return current;
+  }
+
+  /** The server ended a subscription, and wants it back where there is no error. */
+  #ended(channel: string, error: CallError | undefined): void {
+    if (!this.#subscriptions.ended(channel, error)) return;
+    this.#changed(channel, false);
+    if (error) return this.#host.failed(error);
+    const { clock } = this.#host;
+    const next = (this.#demandedAt.get(channel) ?? -Infinity) + RESUBSCRIBE_EVERY;
+    const delay = Math.max(0, next - clock.now());
+    this.#demandedAt.set(channel, clock.now() + delay);
+    if (delay > 0) clock.setTimeout(() => this.#askAll(), delay);
+    else this.#askAll();
+  }
+
+  #changed(name: string, recovered: boolean): void {
+    this.#channels.get(name)?.changed(this.stateOf(name), recovered);
+  }
+}
+
+function asCallError(error: Error): CallError {
+  if (error instanceof CallError) return error;
+  return new CallError(error instanceof TimeoutError ? 'DEADLINE_EXCEEDED' : 'ABORTED', error.message);
+}

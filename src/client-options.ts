@@ -1,0 +1,98 @@
+/** The options of `Client`: what they are, their defaults, and what they take. */
+
+import { atLeast, type Check, Checker, callback, count, has, object, period } from './checks.ts';
+import type { AttemptContext, ConnectionOptions } from './connection.ts';
+import type { OutboxLimits } from './core/outbox.ts';
+import { type CommonOptions, commonChecks, connectionOptions, MAX_BYTES, queueBounds } from './options.ts';
+import { holdfast } from './wire/holdfast.ts';
+import type { Protocol } from './wire/protocol.ts';
+
+/** Options of `Client`. Durations are milliseconds, sizes are bytes. */
+export interface ClientOptions extends CommonOptions {
+  /** How the server is spoken to. @default the Holdfast protocol */
+  readonly protocol?: Protocol;
+  /** `false`: no subprotocol is offered, for servers that refuse what they do not know. @default that of the protocol */
+  readonly subprotocol?: false;
+  /**
+   * The credentials for the server, asked for on every attempt. Throwing UnauthorizedError ends in `closed` with the cause
+   * `unauthorized`; anything else that is thrown, and a promise that takes longer than `connectTimeout`, is a failed attempt.
+   */
+  readonly auth?: (context: AttemptContext & { readonly signal: AbortSignal }) => unknown;
+  /** What waits for a connection. */
+  readonly outbox?: Partial<OutboxLimits>;
+  /** How long a call may take, the time in the outbox included; Infinity for no limit. @default 30000 */
+  readonly callTimeout?: number;
+  /** The largest message taken from the server; it is told. @default 262144 */
+  readonly messageLimit?: number;
+  /** Calls by the server that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 256 */
+  readonly maxConcurrentCalls?: number;
+  /** Messages that wait for a `for await` loop; when there are more, the oldest go. @default 256 */
+  readonly iteratorBuffer?: number;
+  /** How long the server may take to answer when there is reason for doubt (woken up, a timer that came late). @default 3000 */
+  readonly probeTimeout?: number;
+}
+
+/** The options with their defaults. */
+export interface ClientSettings extends ConnectionOptions {
+  readonly protocol: Protocol;
+  readonly outbox: OutboxLimits;
+  readonly callTimeout: number;
+  readonly messageLimit: number;
+  readonly maxConcurrentCalls: number;
+  readonly iteratorBuffer: number;
+  readonly probeTimeout: number;
+}
+
+const checks: Record<keyof ClientOptions, Check> = {
+  ...commonChecks,
+  protocol: has('encode', 'decode', 'classify'),
+  subprotocol: [(value) => value === false, 'false'],
+  auth: callback,
+  outbox: object,
+  callTimeout: period,
+  messageLimit: atLeast(1_024, 'bytes'),
+  maxConcurrentCalls: count,
+  iteratorBuffer: [(value) => Number.isInteger(value) && (value as number) >= 1, 'a whole number, 1 or more'],
+  probeTimeout: period,
+};
+
+const POLICIES: readonly unknown[] = ['throw', 'drop-oldest', 'drop-newest'];
+const outboxChecks: Record<keyof OutboxLimits, Check> = {
+  ...queueBounds,
+  overflow: [(value) => POLICIES.includes(value), "'throw', 'drop-oldest' or 'drop-newest'"],
+};
+
+/** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
+export function settleClient(options: ClientOptions): ClientSettings {
+  const checker = new Checker();
+  const given = checker.given(options, checks);
+  const outbox = checker.given(options.outbox, outboxChecks, 'outbox.');
+  checker.warn();
+  return {
+    protocol: holdfast,
+    callTimeout: 30_000,
+    messageLimit: 262_144,
+    maxConcurrentCalls: 256,
+    iteratorBuffer: 256,
+    probeTimeout: 3_000,
+    ...given,
+    ...connectionOptions(given),
+    outbox: { maxBytes: MAX_BYTES, capacity: Infinity, overflow: 'throw', ...outbox },
+  };
+}
+
+const callChecks: Record<string, Check> = { timeout: period, signal: has('addEventListener', 'removeEventListener') };
+const sendChecks: Record<string, Check> = {
+  ttl: period,
+  key: [(value) => typeof value === 'string', 'a string'],
+  priority: [(value) => Number.isFinite(value), 'a number'],
+  volatile: [(value) => typeof value === 'boolean', 'true or false'],
+};
+
+/** Checks what is given with a single message or call. */
+export function checkEach<T extends object>(options: T, kind: 'call' | 'send'): T {
+  const checker = new Checker();
+  const given = checker.given(options, kind === 'call' ? callChecks : sendChecks);
+  checker.warn();
+  return given;
+}

@@ -1,0 +1,478 @@
+/**
+ * `Client`: named events, calls and channels over a connection that comes back. This file is the surface: who handles what, and what is
+ * told to whom. What goes over the wire is in conversation.ts, channels are in channel.ts.
+ */
+
+import { TypedEventTarget } from 'typescript-event-target';
+import type { UrlSource } from './address.ts';
+import type { DropCause, Question } from './caller.ts';
+import type { Channel } from './channel.ts';
+import { ChannelDirectory } from './channels.ts';
+import { show } from './checks.ts';
+import { type ClientOptions, type ClientSettings, checkEach, settleClient } from './client-options.ts';
+import { closeCode, reasonText } from './close-arguments.ts';
+import type { Anything, Channels, Contract, Events, Methods, Name, Optional, Params, Result } from './contract.ts';
+import { Conversation, type Delivery } from './conversation.ts';
+import { MAX_DELAY } from './core/backoff.ts';
+import type { Loss, State } from './core/state.ts';
+import { ClosedError, HoldfastError, UnsupportedError } from './errors.ts';
+import {
+  ClientDropEvent,
+  ClientErrorEvent,
+  OpenEvent,
+  ReconnectingCloseEvent,
+  StateChangeEvent,
+  UnhandledEvent,
+  type Unsent,
+} from './events.ts';
+import { Outcome } from './outcome.ts';
+import { type Receipt, Ticket } from './receipt.ts';
+import { guarded, report } from './report.ts';
+import type { Answerer } from './responder.ts';
+import { decodePayload, encodePayload, type Payload } from './wire/codec.ts';
+import type { Capabilities, Opened } from './wire/protocol.ts';
+
+/** The lifecycle events of a {@link Client} by name. */
+export interface ClientEventMap {
+  /** A connection is there; what waited has been sent. */
+  open: OpenEvent;
+  /** A connection or an attempt ended. */
+  close: ReconnectingCloseEvent;
+  /** A connection or an attempt failed (a `close` follows), a channel was refused, or a handler threw. */
+  error: ClientErrorEvent;
+  /** The state is another one; everything that a status line needs. */
+  statechange: StateChangeEvent;
+  /** A message will not be sent, was refused, or came too fast for its loop. */
+  drop: ClientDropEvent;
+  /** Something came in that nobody handles. */
+  unhandled: UnhandledEvent;
+}
+
+/** How an event is sent. */
+export interface SendOptions {
+  /** Now or never: without a connection it is dropped. @default false */
+  readonly volatile?: boolean;
+  /** Milliseconds it may wait for a connection. @default Infinity */
+  readonly ttl?: number;
+  /** The latest of a key is the only one that waits: those before are dropped. */
+  readonly key?: string;
+  /** Higher goes first, among what waits. @default 0 */
+  readonly priority?: number;
+}
+
+/** How a call is made. */
+export interface CallOptions {
+  /** Aborting it rejects with its reason; the server is told, if it knows of the call. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds, the time in the outbox included; Infinity for none. @default the `callTimeout` of the client */
+  readonly timeout?: number;
+}
+
+/** What a handler of a call is told beside the parameters. */
+export interface CallContext {
+  /** Aborted when the caller cancels, its timeout is over, or the connection is lost. */
+  readonly signal: AbortSignal;
+}
+
+/** How to close. */
+export interface CloseOptions {
+  /** 1000 or 3000 to 4999. @default 1000 */
+  readonly code?: number;
+  /** Up to 123 bytes of UTF-8. */
+  readonly reason?: string;
+  /** Milliseconds that what waits, and calls that are not answered, may take first. @default 0 */
+  readonly drain?: number;
+}
+
+/** Counters from the beginning, and what is under way now. */
+export interface ClientStats {
+  /** Smoothed, in milliseconds; 0 while unknown. */
+  readonly roundTrip: number;
+  /** Connections that opened. */
+  readonly connections: number;
+  /** Events, calls and publishes written. */
+  readonly sent: number;
+  /** Calls and publishes that were answered. */
+  readonly acknowledged: number;
+  /** Events, channel messages and calls received. */
+  readonly received: number;
+  /** `drop` events. */
+  readonly dropped: number;
+  /** Written to a connection that was lost before the server gave a sign of having got them: they may have arrived or not. */
+  readonly unconfirmed: number;
+  /** In the outbox. */
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+  /** Calls that were written and are not answered. */
+  readonly pendingCalls: number;
+  /** WebSocket messages and their bytes. */
+  readonly messagesSent: number;
+  readonly bytesSent: number;
+  readonly messagesReceived: number;
+}
+
+/** Names that are spoken for. */
+const LIFECYCLE: readonly string[] = ['open', 'close', 'error', 'statechange', 'drop', 'unhandled'];
+/** How often a draining client looks whether all is done; milliseconds. */
+const DRAIN_LOOK = 25;
+
+/**
+ * A client of a Holdfast server, or of any other by its protocol.
+ *
+ * It connects by itself, one microtask after its construction, and again after every loss. What is sent and called meanwhile waits in the
+ * outbox and goes out first. Whatever cannot be sent after all is a `drop` event or a rejected promise.
+ *
+ * What it cannot promise yet: what was written to a connection that turned out to be dead may have arrived or not; calls reject then
+ * with `maybeExecuted`, and events are counted in `stats.unconfirmed`.
+ *
+ * @example
+ * const client = new Client('wss://example.com/live');
+ * client.on('notice', (text) => console.log(text));
+ * client.send('typing', { room: 'kelp' });
+ * const sum = await client.call('add', { a: 1, b: 2 });
+ * client.channel('room:kelp').subscribe((message) => console.log(message));
+ */
+export class Client<C extends Contract = Anything> extends TypedEventTarget<ClientEventMap> {
+  readonly #settings: ClientSettings;
+  readonly #conversation: Conversation;
+  readonly #channels: ChannelDirectory;
+  readonly #signal: AbortSignal | undefined;
+  readonly #listeners = new Map<string, Set<(data: unknown) => unknown>>();
+  readonly #handlers = new Map<string, Answerer>();
+  readonly #counts = { sent: 0, acknowledged: 0, received: 0, dropped: 0, unconfirmed: 0 };
+  /** Settles `connect()` and `close()`. */
+  #opening: Outcome<void> | undefined;
+  #closing: Outcome<void> | undefined;
+
+  /**
+   * @param url where to connect: a URL, or a function that is asked on every attempt (sync or async)
+   * @throws SyntaxError DOMException at a bad URL, TypeError at a bad option
+   */
+  constructor(url: UrlSource, options: ClientOptions = {}) {
+    super();
+    this.#settings = settleClient(options);
+    this.#signal = options.signal;
+    const { clock, iteratorBuffer, callTimeout } = this.#settings;
+    this.#channels = new ChannelDirectory({
+      clock,
+      iteratorBuffer,
+      timeout: callTimeout,
+      isOpen: () => this.state.status === 'open',
+      ask: (question) => this.#ask(question),
+      encode: encodeData,
+      dropped: (...drop) => this.#dropped(...drop),
+      unhandled: (name, data) => this.dispatchEvent(new UnhandledEvent('message', name, data)),
+      failed: (error) => this.dispatchEvent(new ClientErrorEvent(error)),
+      unconfirmed: () => this.#counts.unconfirmed++,
+    });
+    this.#conversation = new Conversation(url, options, this.#settings, {
+      declarations: () => this.#channels.declarations(),
+      find: (method) => this.#find(method),
+      deliver: (frame) => this.#deliver(frame),
+      stateChanged: (state, previous) => this.#stateChanged(state, previous),
+      opened: (opened) => this.#opened(opened),
+      lost: (loss, willReconnect, unsent) => this.#lost(loss, willReconnect, unsent),
+      failed: report,
+    });
+    const { asyncDispose } = Symbol as { readonly asyncDispose?: symbol };
+    if (asyncDispose) Object.defineProperty(this, asyncDispose, { value: () => this.close() });
+    this.#signal?.addEventListener('abort', this.#abort);
+    if (!options.startClosed) this.#conversation.connect();
+    if (this.#signal?.aborted) this.#abort();
+  }
+
+  /** What is going on, in detail: for status lines. */
+  get state(): State {
+    return this.#conversation.state;
+  }
+
+  /** What the server can do; before the first connection, what the protocol can. */
+  get capabilities(): Capabilities {
+    return this.#conversation.capabilities;
+  }
+
+  get stats(): ClientStats {
+    const { roundTrip, traffic, queued, pendingCalls, unconfirmed } = this.#conversation;
+    return {
+      roundTrip,
+      ...traffic,
+      ...this.#counts,
+      unconfirmed: this.#counts.unconfirmed + unconfirmed,
+      queuedMessages: queued.messages,
+      queuedBytes: queued.bytes,
+      pendingCalls,
+    };
+  }
+
+  /**
+   * Connects, if that is not going on already. Resolves when there is a connection; rejects with a ClosedError when there will be none.
+   * Ignoring the promise is fine.
+   */
+  connect(): Promise<void> {
+    const connected = this.#connect();
+    connected.catch(() => {});
+    return connected;
+  }
+
+  async #connect(): Promise<void> {
+    const { status } = this.state;
+    if (status === 'open') return;
+    if (this.#signal?.aborted) throw new ClosedError('The client was closed by its signal, for good', this.#signal.reason);
+    if (status === 'closing') await this.#closing?.promise;
+    this.#opening ??= new Outcome();
+    const opened = this.#opening.promise;
+    this.#signal?.addEventListener('abort', this.#abort); // adding it twice is adding it once
+    this.#conversation.connect();
+    return opened;
+  }
+
+  /**
+   * Connects anew at once, from whatever state.
+   *
+   * @param reason up to 123 bytes of UTF-8, for the server and the close event
+   * @throws SyntaxError DOMException when the reason is too long, ClosedError when the signal of the client is aborted
+   */
+  reconnect(reason?: string): void {
+    const text = reasonText(reason);
+    if (this.#signal?.aborted) throw new ClosedError('The client was closed by its signal, for good', this.#signal.reason);
+    this.#signal?.addEventListener('abort', this.#abort);
+    this.#conversation.reconnect(text);
+  }
+
+  /**
+   * Closes: says goodbye, rejects pending calls with ClosedError, and drops what waits, each with a `drop` event; with `drain` it first
+   * gives them that long. Resolves when it is closed, after 2 s at the latest unless bytes are still leaving. Handlers stay: `connect()`
+   * goes on.
+   */
+  async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
+    const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
+    if (this.state.status === 'closed') return;
+    if (drain > 0) await this.#drained(drain);
+    this.#closing ??= new Outcome();
+    const closed = this.#closing.promise;
+    this.#conversation.close(request);
+    return closed;
+  }
+
+  /**
+   * Sends a named event, or keeps it until there is a connection.
+   *
+   * @throws TypeError at a reserved name, a bad option, and at what cannot be sent; QueueFullError when the outbox has no room;
+   * MessageTooLargeError and UnsupportedError when it is known that the server does not take it
+   */
+  send<N extends Name<Events<C, 'server'>>>(name: N, ...[data, options = {}]: Optional<Events<C, 'server'>[N], SendOptions>): Receipt {
+    checkName(name);
+    const { volatile = false, ttl = Infinity, key, priority } = checkEach(options, 'send');
+    const payload = encodeData(data);
+    let withdraw = () => false;
+    let timer: unknown;
+    const { clock } = this.#settings;
+    const ticket = new Ticket<void>(() => {
+      clock.clearTimeout(timer);
+      return withdraw();
+    });
+    const drop = (reason: DropCause, error: Error) => {
+      clock.clearTimeout(timer);
+      ticket.dropped(error);
+      this.#dropped('event', name, decodePayload(payload), reason, error);
+    };
+    const expired = () => new HoldfastError('DEADLINE_EXCEEDED', `${name} waited longer than ${ttl} ms`);
+    const { status } = this.state;
+    if (status === 'closing' || status === 'closed') drop('closed', new ClosedError());
+    else if (volatile && status !== 'open') drop('volatile', new HoldfastError('CONNECTION_FAILED', 'There was no connection'));
+    else {
+      const sent = () => {
+        clock.clearTimeout(timer);
+        this.#counts.sent++;
+        ticket.sent();
+        if (!this.capabilities.resume) ticket.unknown(new UnsupportedError('acknowledgement of events', 'The server'));
+      };
+      withdraw = this.#conversation.tell(
+        { payload, frame: () => ({ type: 'event', name }), sent, dropped: drop },
+        { priority, expiresAt: clock.now() + ttl, key: key === undefined ? undefined : `event ${name} ${key}` },
+      );
+      if (ttl <= MAX_DELAY && ticket.status === 'queued') timer = clock.setTimeout(() => withdraw() && drop('expired', expired()), ttl);
+    }
+    return ticket;
+  }
+
+  /**
+   * Handles a named event from the server; several handlers are called in the order in which they came.
+   *
+   * @returns how to stop
+   * @throws TypeError at a reserved name: the lifecycle of the client is heard by `addEventListener`
+   */
+  on<N extends Name<Events<C, 'client'>>>(
+    name: N,
+    handler: (data: Events<C, 'client'>[N]) => unknown,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): () => void {
+    checkName(name);
+    checkFunction(handler, 'on');
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners);
+    const listener = (data: unknown) => handler(data as Events<C, 'client'>[N]);
+    const off = () => {
+      listeners.delete(listener);
+      signal?.removeEventListener('abort', off);
+    };
+    if (signal?.aborted) return off;
+    listeners.add(listener);
+    signal?.addEventListener('abort', off);
+    return off;
+  }
+
+  /**
+   * Calls a method of the server. Rejects with CallError when the server says no, TimeoutError, SessionLostError (`maybeExecuted`) when
+   * the connection was lost before the answer, ClosedError, QueueFullError, MessageTooLargeError, UnsupportedError, or the reason of the
+   * signal. It never hangs: not written yet it waits for a connection, as long as its timeout lasts.
+   */
+  async call<M extends Name<Methods<C, 'server'>>>(
+    method: M,
+    ...[params, options = {}]: Optional<Params<Methods<C, 'server'>, M>, CallOptions>
+  ): Promise<Result<Methods<C, 'server'>, M>> {
+    if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
+    const { signal, timeout = this.#settings.callTimeout } = checkEach(options, 'call');
+    const payload = encodePayload(params);
+    const { status } = this.state;
+    if (status === 'closing' || status === 'closed') throw new ClosedError();
+    const result = await this.#ask({
+      what: `the call of ${method}`,
+      payload,
+      needs: 'calls',
+      timeout,
+      signal,
+      frame: (id, left) => ({ type: 'request', id, method, ...(left !== Infinity && { timeout: Math.ceil(left) }) }),
+    });
+    return result as Result<Methods<C, 'server'>, M>;
+  }
+
+  /**
+   * Answers calls by the server. What the handler returns is the result, what it throws as CallError is told to the caller, and anything
+   * else it throws is INTERNAL there and reported here.
+   *
+   * @returns how to stop
+   * @throws TypeError when the method has a handler already
+   */
+  handle<M extends Name<Methods<C, 'client'>>>(
+    method: M,
+    handler: (
+      params: Params<Methods<C, 'client'>, M>,
+      context: CallContext,
+    ) => Result<Methods<C, 'client'>, M> | Promise<Result<Methods<C, 'client'>, M>>,
+  ): () => void {
+    checkFunction(handler, 'handle');
+    if (this.#handlers.has(method)) throw new TypeError(`The method ${method} has a handler already`);
+    const answerer: Answerer = (params, signal) => handler(params as Params<Methods<C, 'client'>, M>, { signal });
+    this.#handlers.set(method, answerer);
+    return () => {
+      if (this.#handlers.get(method) === answerer) this.#handlers.delete(method);
+    };
+  }
+
+  /**
+   * The channel of that name: always the same object. Nothing is subscribed until it gets a handler or a loop.
+   *
+   * @throws TypeError when it exists with other parameters
+   */
+  channel<N extends Name<Channels<C>>>(name: N, { params }: { readonly params?: unknown } = {}): Channel<Channels<C>[N]> {
+    if (typeof name !== 'string') throw new TypeError(`channel() takes the name of a channel, but got ${show(name)}`);
+    return this.#channels.get(name, params) as Channel<Channels<C>[N]>;
+  }
+
+  /** Writes what is waiting for the end of the task now: before a page goes away, for instance. */
+  flush(): void {
+    this.#conversation.flush();
+  }
+
+  readonly #abort = () => {
+    const error: unknown = this.#signal?.reason;
+    this.#conversation.close({ cause: 'aborted', reason: '', error: error instanceof Error ? error : undefined });
+  };
+
+  async #ask(question: Question): Promise<unknown> {
+    const sent = () => {
+      this.#counts.sent++;
+      question.sent?.();
+    };
+    const result = await this.#conversation.ask({ ...question, sent });
+    this.#counts.acknowledged++;
+    return result;
+  }
+
+  #find(method: string): Answerer | undefined {
+    this.#counts.received++;
+    const answerer = this.#handlers.get(method);
+    if (!answerer) this.dispatchEvent(new UnhandledEvent('call', method, undefined));
+    return answerer;
+  }
+
+  #deliver(frame: Delivery): void {
+    if (frame.type !== 'unsubscribe') this.#counts.received++;
+    if (frame.type !== 'event') return this.#channels.deliver(frame);
+    const listeners = this.#listeners.get(frame.name);
+    if (!listeners?.size) this.dispatchEvent(new UnhandledEvent('event', frame.name, frame.data));
+    for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) guarded(() => listener(frame.data));
+  }
+
+  #dropped(kind: ClientDropEvent['kind'], name: string, data: unknown, reason: DropCause, error?: Error): void {
+    this.#counts.dropped++;
+    this.dispatchEvent(new ClientDropEvent(kind, name, data, reason, error));
+  }
+
+  #stateChanged(state: State, previous: State): void {
+    if (state.status === 'closing' || (state.status === 'closed' && previous.status !== 'closing')) {
+      const error = new ClosedError(undefined, state.error);
+      this.#conversation.stop(error);
+      this.#channels.closed(state.cause === 'user' ? undefined : error);
+    }
+    this.dispatchEvent(new StateChangeEvent(state, previous));
+    if (state.status !== 'closed') return;
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#opening?.fail(new ClosedError(`The client is closed (${state.cause}, code ${state.code})`, state.error));
+    this.#closing?.succeed();
+    this.#opening = this.#closing = undefined;
+  }
+
+  #opened({ resumed, subscriptions }: Opened): void {
+    const recovered = this.#channels.opened(subscriptions);
+    this.#opening?.succeed();
+    this.#opening = undefined;
+    if (this.state.status === 'open') this.dispatchEvent(new OpenEvent(resumed, recovered));
+  }
+
+  #lost(loss: Loss, willReconnect: boolean, unsent: Unsent): void {
+    this.#channels.lost();
+    if (loss.error) this.dispatchEvent(new ClientErrorEvent(loss.error));
+    this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
+  }
+
+  /** Until nothing waits and nothing is unanswered, or the time is over. */
+  #drained(limit: number): Promise<void> {
+    const { clock } = this.#settings;
+    const end = clock.now() + limit;
+    return new Promise((resolve) => {
+      const look = () => {
+        const { queued, pendingCalls, bufferedAmount } = this.#conversation;
+        const busy = queued.messages > 0 || pendingCalls > 0 || bufferedAmount > 0;
+        if (!busy || clock.now() >= end || this.state.status === 'closed') resolve();
+        else clock.setTimeout(look, DRAIN_LOOK);
+      };
+      look();
+    });
+  }
+}
+
+/** Data as it goes out. What is left out is null: an event always has data on the wire. */
+function encodeData(data: unknown): Payload {
+  return encodePayload(data) ?? 'null';
+}
+
+function checkName(name: unknown): void {
+  if (typeof name !== 'string' || name === '') throw new TypeError(`An event has a name, but got ${show(name)}`);
+  if (LIFECYCLE.includes(name)) throw new TypeError(`"${name}" belongs to the lifecycle of the client: use addEventListener('${name}', …)`);
+}
+
+function checkFunction(handler: unknown, where: string): void {
+  if (typeof handler !== 'function') throw new TypeError(`${where}() takes a function, but got ${show(handler)}`);
+}

@@ -1,0 +1,55 @@
+/**
+ * The types of a conversation: each side lists what can be sent to it. Interfaces and type aliases are both welcome; what is left out is
+ * empty, and without a contract every name is allowed and every value is `unknown`.
+ */
+
+/** What one side takes: events by name with their data, methods as functions from their parameters to their result. */
+export interface Side {
+  readonly events?: object;
+  readonly methods?: object;
+}
+
+/**
+ * A contract.
+ *
+ * @example
+ * type Chat = {
+ *   server: { events: { typing: { room: string } }; methods: { history(params: { before: number }): Message[] } };
+ *   client: { events: { notice: string }; methods: { confirm(question: string): boolean } };
+ *   channels: { [room: `room:${string}`]: Message };
+ * };
+ */
+export interface Contract {
+  /** What the server takes: `client.send` and `client.call`. */
+  readonly server?: Side;
+  /** What the client takes: `client.on` and `client.handle`. */
+  readonly client?: Side;
+  /** Channels by name, with what is published on them. Template literals make families of names. */
+  readonly channels?: object;
+}
+
+/** Everything is allowed, and nothing known. */
+export interface Anything extends Contract {
+  readonly server: { readonly events: Record<string, unknown>; readonly methods: Record<string, (params?: unknown) => unknown> };
+  readonly client: { readonly events: Record<string, unknown>; readonly methods: Record<string, (params?: unknown) => unknown> };
+  readonly channels: Record<string, unknown>;
+}
+
+type Get<T, K extends PropertyKey> = T extends Readonly<Record<K, infer V>> ? NonNullable<V> : Record<never, never>;
+
+/** The events that a side takes. */
+export type Events<C, S extends 'server' | 'client'> = Get<Get<C, S>, 'events'>;
+/** The methods that a side takes. */
+export type Methods<C, S extends 'server' | 'client'> = Get<Get<C, S>, 'methods'>;
+/** The channels. */
+export type Channels<C> = Get<C, 'channels'>;
+/** The names of a map. */
+export type Name<M> = keyof M & string;
+
+/** The parameter of a method, as arguments: left out where it has none or where it may be undefined. */
+export type Params<M, K extends keyof M> = M[K] extends (...args: infer A) => unknown ? (A extends [] ? undefined : A[0]) : unknown;
+/** What a method results in. */
+export type Result<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R ? Awaited<R> : unknown;
+
+/** Arguments after the name: a value that may be undefined may be left out. */
+export type Optional<V, Options> = undefined extends V ? [value?: V, options?: Options] : [value: V, options?: Options];

@@ -1,0 +1,58 @@
+/**
+ * What was asked and not answered yet, by id. Deterministic. The same on both ends, since both sides may call.
+ *
+ * Requests, publishes, subscribes and unsubscribes share one counter from 1. An id is given when a frame is written, and never again
+ * for the life of the table: what comes late for an old one finds nobody.
+ */
+
+/** The table of one direction. */
+export class Calls<T> {
+  #lastId = 0;
+  readonly #pending = new Map<number, T>();
+
+  /** Questions without an answer. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /** Notes a question as asked, and gives it its id. */
+  ask(question: T): number {
+    this.#pending.set(++this.#lastId, question);
+    return this.#lastId;
+  }
+
+  /** Takes out the question that an answer belongs to; undefined when it was settled before, or never asked. */
+  take(id: number): T | undefined {
+    const question = this.#pending.get(id);
+    this.#pending.delete(id);
+    return question;
+  }
+
+  /** Takes out everything: no answer can come any more. In the order in which it was asked. */
+  clear(): T[] {
+    const questions = [...this.#pending.values()];
+    this.#pending.clear();
+    return questions;
+  }
+}
+
+/** How many ids may be missing below the highest one before the lowest are taken for used. */
+const GAPS = 1_024;
+
+/** The ids that a peer has used. Ids mostly come without gaps, so that only the few beyond a gap have to be remembered. */
+export class UsedIds {
+  /** Every id up to here was used, or will not be accepted any more. */
+  #floor = 0;
+  readonly #beyond = new Set<number>();
+
+  /** Notes an id; false when it was used before. */
+  add(id: number): boolean {
+    if (id <= this.#floor || this.#beyond.has(id)) return false;
+    this.#beyond.add(id);
+    if (this.#beyond.size > GAPS) this.#floor = Math.min(...this.#beyond);
+    else if (id === this.#floor + 1) this.#floor = id;
+    this.#beyond.delete(this.#floor);
+    while (this.#beyond.delete(this.#floor + 1)) this.#floor++;
+    return true;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * What a client wants to send and has not written yet. Deterministic: the caller tells the time and the sizes.
+ * Higher priority first, then first in, first out; a new entry with the key of a waiting one takes its place in the world, not in line.
+ * Nothing leaves it unseen: whatever is not taken to be written is returned as a {@link Dropped}.
+ */
+
+/** Bounds of an outbox. */
+export interface OutboxLimits {
+  /** Most bytes it holds: payloads as UTF-8, and 64 for each entry. @default 8 MiB */
+  readonly maxBytes: number;
+  /** Most entries it holds. @default Infinity */
+  readonly capacity: number;
+  /** What happens when there is no room: the caller gets an error, the oldest of the lowest priority go, or the new one does. @default 'throw' */
+  readonly overflow: 'throw' | 'drop-oldest' | 'drop-newest';
+}
+
+/** How an entry waits. */
+export interface EntryOptions {
+  readonly bytes: number;
+  readonly priority: number;
+  /** The latest entry of a key is the only one. */
+  readonly key: string | undefined;
+  /** Monotonic milliseconds after which it is not to be sent. */
+  readonly expiresAt: number;
+}
+
+export interface Entry<T> extends EntryOptions {
+  readonly value: T;
+}
+
+/** An entry that will not be sent, and why. */
+export interface Dropped<T> {
+  readonly value: T;
+  readonly reason: 'overflow' | 'expired' | 'replaced' | 'closed';
+}
+
+/** What became of an attempt to enqueue: the entry, or undefined where there was no room for it; and what had to go. */
+export interface Enqueued<T> {
+  readonly entry: Entry<T> | undefined;
+  readonly drops: readonly Dropped<T>[];
+}
+
+/** What an entry costs beside its payload. */
+const ENTRY_COST = 64;
+
+/**
+ * Entries of one priority, in order. The iterator walks along as they are taken (a new one would pass all the holes again), and since
+ * an empty lane is thrown away, it never comes to its end.
+ */
+interface Lane<T> {
+  readonly priority: number;
+  readonly entries: Set<Entry<T>>;
+  readonly iterator: IterableIterator<Entry<T>>;
+}
+
+/** The queue of a client. */
+export class Outbox<T> {
+  readonly #limits: OutboxLimits;
+  /** Highest priority first; only lanes with entries. */
+  #lanes: Lane<T>[] = [];
+  readonly #keys = new Map<string, Entry<T>>();
+  #size = 0;
+  #bytes = 0;
+
+  constructor(limits: OutboxLimits) {
+    this.#limits = limits;
+  }
+
+  /** Entries waiting. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes waiting, with what each entry costs. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds an entry. Where there is no room and the policy is `throw` or `drop-newest`, nothing changes and there is no entry. */
+  enqueue(value: T, options: EntryOptions): Enqueued<T> {
+    const cost = options.bytes + ENTRY_COST;
+    const { maxBytes, capacity, overflow } = this.#limits;
+    const previous = options.key === undefined ? undefined : this.#keys.get(options.key);
+    const freed = previous ? previous.bytes + ENTRY_COST : 0;
+    const possible = capacity > 0 && cost <= maxBytes;
+    const fits = () => this.#size - (previous ? 1 : 0) < capacity && this.#bytes - freed + cost <= maxBytes;
+    if (!possible || (overflow !== 'drop-oldest' && !fits())) return { entry: undefined, drops: [] };
+    const drops: Dropped<T>[] = [];
+    if (previous && this.remove(previous)) drops.push({ value: previous.value, reason: 'replaced' });
+    while (this.#size >= capacity || this.#bytes + cost > maxBytes) drops.push({ value: this.#dropOldest(), reason: 'overflow' });
+    const entry: Entry<T> = { value, ...options };
+    this.#laneOf(options.priority).entries.add(entry);
+    if (options.key !== undefined) this.#keys.set(options.key, entry);
+    this.#size++;
+    this.#bytes += cost;
+    return { entry, drops };
+  }
+
+  /** Takes the next entry to be written; those that are too old come out as drops. */
+  take(now: number): { readonly entry: Entry<T> | undefined; readonly drops: readonly Dropped<T>[] } {
+    const drops: Dropped<T>[] = [];
+    for (let entry = this.#next(); entry; entry = this.#next()) {
+      this.remove(entry);
+      if (entry.expiresAt > now) return { entry, drops };
+      drops.push({ value: entry.value, reason: 'expired' });
+    }
+    return { entry: undefined, drops };
+  }
+
+  /** Takes an entry out, whether it is next or not; false when it is not waiting any more. */
+  remove(entry: Entry<T>): boolean {
+    const lane = this.#lanes.find(({ priority }) => priority === entry.priority);
+    if (!lane?.entries.delete(entry)) return false;
+    if (lane.entries.size === 0) this.#lanes = this.#lanes.filter((each) => each !== lane);
+    if (entry.key !== undefined) this.#keys.delete(entry.key);
+    this.#size--;
+    this.#bytes -= entry.bytes + ENTRY_COST;
+    return true;
+  }
+
+  /** Empties it: nothing of it will be sent. In the order in which it would have been. */
+  clear(): Dropped<T>[] {
+    const drops: Dropped<T>[] = this.#lanes.flatMap(({ entries }) => [...entries]).map(({ value }) => ({ value, reason: 'closed' }));
+    this.#lanes = [];
+    this.#keys.clear();
+    this.#size = this.#bytes = 0;
+    return drops;
+  }
+
+  /** The first of the highest priority. Whoever asks takes it out: the iterator has passed it. */
+  #next(): Entry<T> | undefined {
+    return this.#lanes[0]?.iterator.next().value;
+  }
+
+  #dropOldest(): T {
+    const entry: Entry<T> = this.#lanes.at(-1)?.iterator.next().value;
+    this.remove(entry);
+    return entry.value;
+  }
+
+  #laneOf(priority: number): Lane<T> {
+    const found = this.#lanes.find((lane) => lane.priority === priority);
+    if (found) return found;
+    const entries = new Set<Entry<T>>();
+    const lane = { priority, entries, iterator: entries.values() };
+    this.#lanes = [...this.#lanes, lane].sort((a, b) => b.priority - a.priority);
+    return lane;
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The answering side of calls, the same on both ends: runs handlers, and sends exactly one final frame for each request, whatever the
+ * handler does: return, throw, take too long, never come back, or return what cannot be sent.
+ */
+
+import { UsedIds } from './core/calls.ts';
+import { CallError, ProtocolError, TimeoutError } from './errors.ts';
+import type { Clock } from './io/clock.ts';
+import { encodePayload, type Payload } from './wire/codec.ts';
+import { wireError } from './wire/errors.ts';
+import type { Outgoing, Request, WireError } from './wire/frames.ts';
+
+/** What answers a call: the result, now or later. */
+export type Answerer = (params: unknown, signal: AbortSignal) => unknown;
+
+/** What a responder needs of the connection it answers on. */
+export interface ResponderHost {
+  readonly clock: Clock;
+  /** Calls that run at the same time; more are refused with RESOURCE_EXHAUSTED. */
+  readonly limit: number;
+  /** The handler of a request, if there is one. */
+  find(method: string): Answerer | undefined;
+  /** Sends a frame; false when it is larger than the other side takes. */
+  write(frame: Outgoing, payload?: Payload): boolean;
+  /** A handler failed by an exception that is nobody's business on the other side. */
+  failed(error: unknown, method: string): void;
+  /** The last one that ran has been answered. */
+  idle?(): void;
+}
+
+interface Running {
+  readonly abort: AbortController;
+  timer?: unknown;
+}
+
+/** The longest time a timer can hold. A longer timeout is none. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Answers the calls of one peer on one connection. */
+export class Responder {
+  readonly #host: ResponderHost;
+  readonly #running = new Map<number, Running>();
+  readonly #used = new UsedIds();
+
+  constructor(host: ResponderHost) {
+    this.#host = host;
+  }
+
+  /** Calls that run now. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Notes an id of the peer as used. Throws ProtocolError when it was used before. */
+  use(id: number): void {
+    if (!this.#used.add(id)) throw new ProtocolError(`The id ${id} was used before`);
+  }
+
+  /** Runs the handler of a request. */
+  request({ id, method, params, timeout }: Request): void {
+    this.run(id, method, this.#host.find(method), params, timeout);
+  }
+
+  /** Runs anything that answers a question by id. */
+  run(id: number, method: string, answerer: Answerer | undefined, params: unknown, timeout?: number | null): void {
+    this.use(id);
+    if (!answerer) return this.#fail(id, { code: 'UNIMPLEMENTED', message: `There is no ${method}` });
+    if (this.#running.size >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
+    const running: Running = { abort: new AbortController() };
+    this.#running.set(id, running);
+    if (typeof timeout === 'number' && timeout <= LONGEST)
+      running.timer = this.#host.clock.setTimeout(() => this.#expire(id, method), timeout);
+    // Through a promise: a handler that throws is one that rejects.
+    new Promise((resolve) => resolve(answerer(params, running.abort.signal))).then(
+      (result) => this.#finish(id, () => this.#succeed(id, method, result)),
+      (error: unknown) => this.#finish(id, () => this.#fail(id, this.#told(error, method))),
+    );
+  }
+
+  /** The caller lost interest. */
+  cancel(id: number): void {
+    this.#end(id, new CallError('CANCELLED', 'The caller cancelled it'));
+  }
+
+  /** The connection is gone: nobody is there to be answered. */
+  stop(reason: unknown): void {
+    for (const [id, { abort }] of [...this.#running]) this.#finish(id, () => abort.abort(reason));
+  }
+
+  #expire(id: number, method: string): void {
+    this.#end(id, new TimeoutError(`${method} took too long`, true));
+  }
+
+  #end(id: number, error: CallError | TimeoutError): void {
+    const { abort } = this.#running.get(id) ?? {};
+    this.#finish(id, () => this.#fail(id, { code: error.code, message: error.message }));
+    abort?.abort(error);
+  }
+
+  /** What comes after the final frame is ignored. */
+  #finish(id: number, final: () => void): void {
+    const running = this.#running.get(id);
+    if (!running) return;
+    this.#running.delete(id);
+    this.#host.clock.clearTimeout(running.timer);
+    final();
+    if (this.#running.size === 0) this.#host.idle?.();
+  }
+
+  #succeed(id: number, method: string, result: unknown): void {
+    let payload: Payload | undefined;
+    try {
+      payload = encodePayload(result);
+    } catch (error) {
+      this.#host.failed(error, method);
+      return this.#fail(id, { code: 'INTERNAL', message: 'The result cannot be sent' });
+    }
+    if (!this.#host.write({ type: 'response', id }, payload))
+      this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'The result is larger than the caller takes' });
+  }
+
+  #fail(id: number, error: WireError): void {
+    if (!this.#host.write({ type: 'error', id, error })) this.#host.write({ type: 'error', id, error: { code: error.code } });
+  }
+
+  /** What the other side is told: errors that were meant for it, and nothing about others. */
+  #told(error: unknown, method: string): WireError {
+    if (error instanceof CallError) return wireError(error);
+    this.#host.failed(error, method);
+    return { code: 'INTERNAL', message: 'The handler failed' };
+  }
+}

@@ -1,0 +1,358 @@
+/** One client on the server: its opening, its frames both ways, and its end. Sans-I/O: it sees the connection as a {@link Peer}. */
+
+import { Caller } from '../caller.ts';
+import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
+import { utf8Length } from '../core/queue.ts';
+import { TokenBucket } from '../core/rate.ts';
+import { CallError, ClosedError, MessageTooLargeError, ProtocolError, SessionLostError, UnauthorizedError } from '../errors.ts';
+import { Responder } from '../responder.ts';
+import { Batch } from '../wire/batch.ts';
+import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
+import { type Bye, type ClientFrame, FROM_CLIENT, type Hello, type Outgoing, type SubscribeResult } from '../wire/frames.ts';
+import { Close, FEATURES, VERSION } from '../wire/holdfast.ts';
+import type { HostSettings, PeerRequest } from './options.ts';
+import { Pulse } from './pulse.ts';
+
+/** The connection under a client. */
+export interface Peer {
+  /** Bytes that were given to `send` and have not left yet. */
+  readonly bufferedAmount: number;
+  send(message: Message): void;
+  /** Closes it; `closed()` follows, sooner or later. */
+  close(code: number, reason: string): void;
+  /** Gives it up at once: nobody will answer. */
+  terminate(): void;
+}
+
+/** What a client needs of the server it belongs to. */
+export interface ClientHost {
+  readonly settings: HostSettings;
+  authenticate(token: unknown, request: PeerRequest): unknown;
+  /** Subscribes, and says how that went. Resolves in the order of the answers. */
+  subscribe(client: ServerClient, channel: string, params: unknown): Promise<SubscribeResult>;
+  unsubscribe(client: ServerClient, channel: string): void;
+  publish(client: ServerClient, channel: string, data: unknown): Promise<unknown>;
+  method(name: string): ((params: unknown, context: { client: ServerClient; signal: AbortSignal }) => unknown) | undefined;
+  event(client: ServerClient, name: string, data: unknown): void;
+  welcomed(client: ServerClient): void;
+  gone(client: ServerClient): void;
+}
+
+/** Largest hello, in bytes. */
+const HELLO_LIMIT = 65_536;
+/** Codes after which a client may come back. */
+const RETRYABLE: readonly number[] = [1001, 1011, 4100, 4401, 4408, 4413, 4422, 4429];
+/** How long a peer may take to close; then it is given up. */
+const CLOSE_TIMEOUT = 2_000;
+
+type Phase = 'new' | 'opening' | 'open' | 'closing' | 'gone';
+
+/** A client, as handlers see it. */
+export class ServerClient<C extends Contract = Anything> {
+  /** Unique on this server. */
+  readonly id: string;
+  readonly request: PeerRequest;
+  /** Who it is, as `authenticate` said. */
+  principal: unknown;
+  /** Yours, for whatever belongs to this connection. */
+  readonly data: Map<unknown, unknown> = new Map();
+  readonly #peer: Peer;
+  readonly #host: ClientHost;
+  readonly #caller: Caller;
+  readonly #responder: Responder;
+  readonly #rate: TokenBucket;
+  readonly #pulse: Pulse;
+  #batch = new Batch(Infinity);
+  #scheduled = false;
+  /** Bytes that the client takes in a message. */
+  #limit = Infinity;
+  #phase: Phase = 'new';
+  #draining = false;
+  #timer: unknown;
+
+  /** @internal */
+  constructor(id: string, peer: Peer, request: PeerRequest, host: ClientHost) {
+    this.id = id;
+    this.request = request;
+    this.#peer = peer;
+    this.#host = host;
+    const { clock, limits, heartbeat, helloTimeout, onerror } = host.settings;
+    this.#rate = new TokenBucket(limits.rate, limits.burst, clock.now());
+    this.#caller = new Caller({
+      clock,
+      post: (posting) => {
+        if (this.#write(posting.frame(), posting.payload)) posting.sent();
+        else posting.dropped('too-large', new MessageTooLargeError(this.#limit + 1, this.#limit));
+        return () => false;
+      },
+      write: (frame) => this.#write(frame),
+    });
+    this.#responder = new Responder({
+      clock,
+      limit: limits.calls,
+      find: (name) => {
+        const method = host.method(name);
+        return method && ((params, signal) => method(params, { client: this as unknown as ServerClient, signal }));
+      },
+      write: (frame, payload) => this.#write(frame, payload),
+      failed: (error, method) => onerror(error, `the handler of ${method}`),
+      idle: () => this.#draining && this.#drained(),
+    });
+    this.#pulse = new Pulse(clock, heartbeat, {
+      ping: () => this.#write({ type: 'ping' }),
+      silent: () => this.close(Close.SILENT, 'no sign of life'),
+    });
+    this.#timer = clock.setTimeout(() => this.close(Close.SILENT, 'no hello in time'), helloTimeout);
+  }
+
+  /** Whether it has been welcomed and is there. */
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /**
+   * Sends a named event; false when the client is not there any more.
+   *
+   * @throws TypeError at what cannot be sent, MessageTooLargeError when the client does not take so much
+   */
+  send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
+    if (!this.isOpen) return false;
+    const payload = encodePayload(data) ?? 'null';
+    if (!this.#write({ type: 'event', name }, payload)) throw new MessageTooLargeError(this.#limit + 1, this.#limit);
+    return true;
+  }
+
+  /** Calls a method of the client. Rejects with CallError, TimeoutError, SessionLostError, or ClosedError when it is not there. */
+  async call<M extends Name<Methods<C, 'client'>>>(
+    method: M,
+    ...[params, { signal, timeout = 30_000 } = {}]: Optional<
+      Params<Methods<C, 'client'>, M>,
+      { readonly signal?: AbortSignal; readonly timeout?: number }
+    >
+  ): Promise<Result<Methods<C, 'client'>, M>> {
+    if (!this.isOpen) throw new ClosedError('The client is not there any more');
+    const result = await this.#caller.ask({
+      what: `the call of ${method}`,
+      payload: encodePayload(params),
+      timeout,
+      signal,
+      frame: (id, left) => ({ type: 'request', id, method, ...(left !== Infinity && { timeout: Math.ceil(left) }) }),
+    });
+    return result as Result<Methods<C, 'client'>, M>;
+  }
+
+  /** Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not. */
+  close(code = 4600, reason = '', retryAfter?: number): void {
+    if (this.#isOver) return;
+    const reconnect = RETRYABLE.includes(code) || (code >= 4600 && code <= 4799);
+    const bye: Bye = { type: 'bye', code, reason, reconnect, resume: false, ...(retryAfter !== undefined && { retryAfter }) };
+    this.#write(bye);
+    this.#flush();
+    this.#leave(code, reason);
+  }
+
+  /** @internal Says goodbye, finishes what runs, and closes then, or after `limit` milliseconds. */
+  drain(limit: number, retryAfter: number): void {
+    if (this.#phase !== 'open') return this.close(Close.DRAINING, 'the server is going away', retryAfter);
+    this.#draining = true;
+    this.#write({ type: 'bye', code: Close.DRAINING, reason: 'the server is going away', reconnect: true, resume: false, retryAfter });
+    const { clock } = this.#host.settings;
+    this.#timer = clock.setTimeout(() => this.#drained(), limit);
+    if (this.#responder.size === 0) this.#drained();
+  }
+
+  /** @internal A message came in. */
+  receive(message: unknown): void {
+    if (this.#isOver) return;
+    this.#pulse.heard();
+    try {
+      const bytes = sizeOf(message);
+      if (bytes > (this.#phase === 'new' ? HELLO_LIMIT : this.#host.settings.limits.message))
+        return this.close(Close.TOO_LARGE, 'the message is too large');
+      for (const frame of decodeFrames(message, FROM_CLIENT)) {
+        this.#handle(frame);
+        if (this.#isOver) return; // nothing more is taken from it
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.close(Close.VIOLATION, error.message.slice(0, 100));
+    }
+  }
+
+  /** @internal The connection is gone. */
+  closed(): void {
+    if (this.#phase === 'gone') return;
+    this.#end('gone');
+    this.#host.gone(this as unknown as ServerClient);
+  }
+
+  /** @internal A message of a channel, encoded once for all; false when the client does not take so much. */
+  deliver(message: Message, bytes: number): boolean {
+    if (bytes > this.#limit) return false;
+    this.#add(message, bytes);
+    return true;
+  }
+
+  /** @internal A frame of a channel. */
+  tell(frame: Outgoing): void {
+    this.#write(frame);
+  }
+
+  get #isOver(): boolean {
+    return this.#phase === 'closing' || this.#phase === 'gone';
+  }
+
+  #handle(frame: ClientFrame): void {
+    if (frame.type === 'hello') {
+      if (this.#phase !== 'new') throw new ProtocolError('There is one hello');
+      this.#phase = 'opening';
+      void this.#open(frame);
+      return;
+    }
+    if (this.#phase !== 'open') throw new ProtocolError(`A frame of type ${frame.type} came before the welcome`);
+    const limited = frame.type === 'event' || frame.type === 'request' || frame.type === 'publish';
+    if (limited && !this.#rate.take(this.#host.settings.clock.now())) return this.close(Close.OVERLOADED, 'too many messages', 1_000);
+    this.#dispatch(frame);
+  }
+
+  #dispatch(frame: Exclude<ClientFrame, Hello>): void {
+    const self = this as unknown as ServerClient;
+    switch (frame.type) {
+      case 'ping':
+        this.#write({ ...frame, type: 'pong' });
+        break;
+      case 'event':
+        this.#host.event(self, frame.name, frame.data);
+        break;
+      case 'request':
+        this.#responder.request(frame);
+        break;
+      case 'response':
+        this.#caller.response(frame.id, frame.result);
+        break;
+      case 'error':
+        this.#caller.error(frame.id, frame.error);
+        break;
+      case 'cancel':
+        this.#responder.cancel(frame.id);
+        break;
+      case 'subscribe':
+        this.#subscribe(frame.id, frame.channel, frame.params);
+        break;
+      case 'unsubscribe':
+        this.#responder.use(frame.id);
+        this.#host.unsubscribe(self, frame.channel);
+        this.#write({ type: 'response', id: frame.id });
+        break;
+      case 'publish':
+        this.#publish(frame.id ?? undefined, frame.channel, frame.data);
+        break;
+      default: // a pong, or a goodbye: its close follows
+    }
+  }
+
+  #subscribe(id: number, channel: string, params: unknown): void {
+    this.#responder.use(id);
+    void this.#host.subscribe(this as unknown as ServerClient, channel, params).then(({ error, ...result }) => {
+      if (error) this.#write({ type: 'error', id, error });
+      else this.#write({ type: 'response', id }, encodePayload(result));
+    });
+  }
+
+  #publish(id: number | undefined, channel: string, data: unknown): void {
+    const publish = () => this.#host.publish(this as unknown as ServerClient, channel, data);
+    if (id !== undefined) this.#responder.run(id, `publishing on ${channel}`, publish, undefined);
+    else publish().catch(() => {}); // a publish without an id wants no answer
+  }
+
+  async #open(hello: Hello): Promise<void> {
+    const { settings } = this.#host;
+    this.#limit = hello.limits.message;
+    try {
+      this.principal = await this.#host.authenticate(hello.auth, this.request);
+    } catch (error) {
+      if (this.#phase !== 'opening') return;
+      return this.#refuse(error);
+    }
+    const wanted = [...new Map((hello.subscriptions ?? []).map((each) => [each.channel, each])).values()];
+    const self = this as unknown as ServerClient;
+    const subscriptions = await Promise.all(
+      wanted.map(({ channel, params }) => (this.#phase === 'opening' ? this.#host.subscribe(self, channel, params) : { channel })),
+    );
+    if (this.#phase !== 'opening') return;
+    this.#phase = 'open';
+    settings.clock.clearTimeout(this.#timer);
+    this.#batch = new Batch(this.#limit);
+    this.#write({
+      type: 'welcome',
+      version: Math.min(VERSION, hello.version),
+      features: FEATURES.filter((feature) => hello.features.includes(feature)),
+      resumed: false,
+      heartbeat: settings.heartbeat,
+      limits: { message: settings.limits.message, window: 256 },
+      ...(subscriptions.length > 0 && { subscriptions }),
+    });
+    this.#pulse.start();
+    this.#host.welcomed(self);
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof UnauthorizedError) return this.close(Close.UNAUTHENTICATED, error.message.slice(0, 100));
+    if (error instanceof CallError && error.code === 'PERMISSION_DENIED') return this.close(Close.FORBIDDEN, error.message.slice(0, 100));
+    this.#host.settings.onerror(error, 'authenticate');
+    this.close(1011, 'authentication failed');
+  }
+
+  #write(frame: Outgoing, payload?: Payload): boolean {
+    if (this.#isOver) return true; // nobody is there to miss it
+    const message = encodeFrame(frame, payload);
+    return this.deliver(message, sizeOf(message));
+  }
+
+  #add(message: Message, bytes: number): void {
+    this.#batch.add(message, bytes);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#isOver) return;
+    for (const message of this.#batch.take()) {
+      this.#peer.send(message);
+      this.#pulse.spoke();
+    }
+    if (this.#peer.bufferedAmount <= this.#host.settings.limits.buffered) return;
+    // No goodbye: it would wait behind all the rest.
+    this.#leave(Close.SLOW, 'the client is too slow');
+  }
+
+  #drained(): void {
+    this.#flush();
+    this.#leave(Close.DRAINING, 'the server is going away');
+  }
+
+  /** Closes, and waits for the other side only so long. */
+  #leave(code: number, reason: string): void {
+    if (this.#isOver) return;
+    this.#end('closing');
+    this.#peer.close(code, reason);
+    this.#timer = this.#host.settings.clock.setTimeout(() => this.#peer.terminate(), CLOSE_TIMEOUT);
+  }
+
+  #end(phase: 'closing' | 'gone'): void {
+    this.#phase = phase;
+    this.#pulse.stop();
+    this.#host.settings.clock.clearTimeout(this.#timer);
+    const lost = new SessionLostError('The connection was lost', true);
+    this.#responder.stop(lost);
+    this.#caller.lost();
+  }
+}
+
+function sizeOf(message: unknown): number {
+  return typeof message === 'string' ? utf8Length(message) : ((message as { byteLength?: number } | null)?.byteLength ?? 0);
+}

@@ -1,0 +1,218 @@
+/**
+ * The server without its sockets: who is connected, who is subscribed to what, and what a message is worth. Sans-I/O: whoever owns the
+ * connections hands each one in as a {@link Peer} and tells what comes in and when it is gone, so that a whole server runs inside a test.
+ */
+
+import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
+import { utf8Length } from '../core/queue.ts';
+import { CallError } from '../errors.ts';
+import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
+import { wireError } from '../wire/errors.ts';
+import type { SubscribeResult } from '../wire/frames.ts';
+import { Close } from '../wire/holdfast.ts';
+import { type ClientHost, type Peer, ServerClient } from './client.ts';
+import { type HostOptions, type HostSettings, type PeerRequest, settleHost } from './options.ts';
+
+/** What the owner of a connection tells about it. */
+export interface Port {
+  /** A message came in: text as a string, anything else as ArrayBuffer or view. */
+  receive(message: unknown): void;
+  /** It is gone. */
+  closed(): void;
+}
+
+/** How a server shuts down. */
+export interface ShutdownOptions {
+  /** Milliseconds that running calls may take; clients wait no longer than 5 s after the goodbye. @default 4000 */
+  readonly drain?: number;
+  /** Milliseconds over which the clients spread their return. @default 5000 */
+  readonly retryAfter?: number;
+}
+
+export class Host<C extends Contract = Anything> {
+  readonly #options: HostOptions<C>;
+  readonly #settings: HostSettings;
+  readonly #clientHost: ClientHost;
+  /** Every connection, welcomed or not. */
+  readonly #clients = new Set<ServerClient>();
+  readonly #subscribers = new Map<string, Set<ServerClient>>();
+  /** The channels of each client, and those it is waiting for: the latest demand for each. */
+  readonly #channels = new Map<ServerClient, Map<string, object>>();
+  readonly #perAddress = new Map<string, number>();
+  #lastId = 0;
+  #draining = false;
+  #emptied: (() => void) | undefined;
+
+  constructor(options: HostOptions<C> = {}, settings: HostSettings = settleHost(options as HostOptions)) {
+    this.#options = options;
+    this.#settings = settings;
+    const { handlers = {}, authenticate } = options as HostOptions;
+    const { methods = {}, events = {} } = handlers;
+    this.#clientHost = {
+      settings: this.#settings,
+      authenticate: (token, request) => authenticate?.(token, request),
+      subscribe: (client, channel, params) => this.#subscribe(client, channel, params),
+      unsubscribe: (client, channel) => this.#unsubscribe(client, channel),
+      publish: (client, channel, data) => this.#publish(client, channel, data),
+      method: (name) => (Object.hasOwn(methods, name) ? methods[name] : undefined),
+      event: (client, name, data) =>
+        this.#guard(`the handler of ${name}`, () => Object.hasOwn(events, name) && events[name]?.(data, { client })),
+      welcomed: (client) => this.#guard('onconnection', () => options.onconnection?.(client as unknown as ServerClient<C>)),
+      gone: (client) => this.#gone(client),
+    };
+  }
+
+  /** The clients that are there. */
+  get clients(): ServerClient<C>[] {
+    return [...this.#clients].filter(({ isOpen }) => isOpen) as unknown as ServerClient<C>[];
+  }
+
+  /** Connections, welcomed or not. */
+  get connections(): number {
+    return this.#clients.size;
+  }
+
+  /** Whether it is shutting down. */
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Takes a new connection. One that is not welcome is told so and closed. */
+  accept(peer: Peer, request: PeerRequest): Port {
+    const client = new ServerClient(`${++this.#lastId}`, peer, request, this.#clientHost);
+    const { connections, connectionsPerAddress } = this.#settings.limits;
+    const here = (this.#perAddress.get(request.address) ?? 0) + 1;
+    this.#clients.add(client);
+    this.#channels.set(client, new Map());
+    this.#perAddress.set(request.address, here);
+    if (this.#draining) client.close(Close.DRAINING, 'the server is going away', 1_000);
+    else if (this.#clients.size > connections || here > connectionsPerAddress)
+      client.close(Close.OVERLOADED, 'too many connections', 5_000);
+    return { receive: (message) => client.receive(message), closed: () => client.closed() };
+  }
+
+  /**
+   * Publishes to everybody who is subscribed, from the server itself.
+   *
+   * @returns how many it went to
+   * @throws TypeError at what cannot be sent
+   */
+  publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number {
+    return this.#spread(channel, encodePayload(data) ?? 'null', undefined);
+  }
+
+  /** Sends a named event to everybody who is there; who does not take so much is reported to `onerror`. */
+  broadcast<N extends Name<Events<C, 'client'>>>(name: N, ...data: Optional<Events<C, 'client'>[N], never>): void {
+    for (const client of this.clients) this.#guard(`sending ${name}`, () => client.send(name, ...data));
+  }
+
+  /** Says goodbye to everybody, lets running calls finish, and resolves when all are gone. New connections are sent away. */
+  async close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
+    this.#draining = true;
+    for (const client of [...this.#clients]) client.drain(drain, retryAfter);
+    if (this.#clients.size > 0)
+      await new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+      });
+  }
+
+  async #subscribe(client: ServerClient, channel: string, params: unknown): Promise<SubscribeResult> {
+    const channels = this.#channels.get(client);
+    const demand = {};
+    const known = channels?.has(channel);
+    if (!known && (channels?.size ?? 0) >= this.#settings.limits.subscriptions)
+      return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
+    channels?.set(channel, demand);
+    this.#leave(client, channel); // a second subscribe replaces the first
+    const error = await this.#authorize(client, { action: 'subscribe', channel, params });
+    if (channels?.get(channel) !== demand) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
+    if (error) {
+      channels.delete(channel);
+      return refused(channel, error);
+    }
+    const subscribers = this.#subscribers.get(channel) ?? new Set();
+    this.#subscribers.set(channel, subscribers.add(client));
+    return { channel, recovered: false };
+  }
+
+  #unsubscribe(client: ServerClient, channel: string): void {
+    this.#channels.get(client)?.delete(channel);
+    this.#leave(client, channel);
+  }
+
+  #leave(client: ServerClient, channel: string): void {
+    const subscribers = this.#subscribers.get(channel);
+    if (subscribers?.delete(client) && subscribers.size === 0) this.#subscribers.delete(channel);
+  }
+
+  async #publish(client: ServerClient, channel: string, data: unknown): Promise<unknown> {
+    const payload = encodePayload(data) ?? 'null';
+    const error = await this.#authorize(client, { action: 'publish', channel, data });
+    if (error) throw error;
+    const name = this.#guard('nameOf', () => this.#options.nameOf?.(client as unknown as ServerClient<C>));
+    this.#spread(channel, payload, name);
+    return {};
+  }
+
+  /** To every subscriber. Whoever does not take so much loses the channel, with an error, rather than a message in silence. */
+  #spread(channel: string, payload: Payload, from: string | undefined): number {
+    const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);
+    const bytes = typeof message === 'string' ? utf8Length(message) : message.length;
+    let reached = 0;
+    for (const client of [...(this.#subscribers.get(channel) ?? [])]) {
+      if (client.deliver(message, bytes)) reached++;
+      else {
+        this.#unsubscribe(client, channel);
+        client.tell({
+          type: 'unsubscribe',
+          channel,
+          error: wireError(new CallError('RESOURCE_EXHAUSTED', 'A message was too large for you')),
+        });
+      }
+    }
+    return reached;
+  }
+
+  async #authorize(
+    client: ServerClient,
+    what: { action: 'subscribe' | 'publish'; channel: string; params?: unknown; data?: unknown },
+  ): Promise<CallError | undefined> {
+    try {
+      const { authorize } = this.#options as HostOptions;
+      if (!authorize || (await authorize({ ...what, client }))) return undefined;
+      return new CallError('PERMISSION_DENIED', `Not allowed to ${what.action} on ${what.channel}`);
+    } catch (error) {
+      if (error instanceof CallError) return error;
+      this.#settings.onerror(error, 'authorize');
+      return new CallError('INTERNAL', 'The authorization failed');
+    }
+  }
+
+  #gone(client: ServerClient): void {
+    for (const channel of this.#channels.get(client)?.keys() ?? []) this.#leave(client, channel);
+    this.#channels.delete(client);
+    this.#clients.delete(client);
+    const { address } = client.request;
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left > 0) this.#perAddress.set(address, left);
+    else this.#perAddress.delete(address);
+    if (this.#clients.size === 0) this.#emptied?.();
+  }
+
+  /** Runs a hook of the user; what it throws is reported and harms nobody. */
+  #guard<T>(where: string, hook: () => T): T | undefined {
+    const failed = (error: unknown) => this.#settings.onerror(error, where);
+    try {
+      const result = hook();
+      if (result instanceof Promise) result.catch(failed);
+      return result;
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+}
+
+function refused(channel: string, error: CallError): SubscribeResult {
+  return { channel, error: wireError(error) };
+}

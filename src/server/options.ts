@@ -1,0 +1,172 @@
+/** The options of a server: what they are, their defaults, and what they take. */
+
+import { atLeast, type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
+import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
+import { type Clock, systemClock } from '../io/clock.ts';
+import type { ServerClient } from './client.ts';
+
+/** What is known about a connection before its hello. */
+export interface PeerRequest {
+  /** The path and query of the URL. */
+  readonly url: string;
+  /** Header names in lower case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** The address of the other end; what a proxy says about it is in the headers. */
+  readonly address: string;
+}
+
+/** What a handler is told beside the data. */
+export interface HandlerContext<C extends Contract = Anything> {
+  readonly client: ServerClient<C>;
+  /** Aborted when the caller cancels, its timeout is over, or its connection is lost. */
+  readonly signal: AbortSignal;
+}
+
+/** What somebody wants to do with a channel. */
+export interface Authorization<C extends Contract = Anything> {
+  readonly action: 'subscribe' | 'publish';
+  readonly channel: string;
+  readonly client: ServerClient<C>;
+  /** What the client gave with its subscription. */
+  readonly params?: unknown;
+  /** What is to be published. */
+  readonly data?: unknown;
+}
+
+/** What the server does, by name. */
+export interface Handlers<C extends Contract = Anything> {
+  readonly methods?: {
+    readonly [M in keyof Methods<C, 'server'>]?: (
+      params: Params<Methods<C, 'server'>, M>,
+      context: HandlerContext<C>,
+    ) => Result<Methods<C, 'server'>, M> | Promise<Result<Methods<C, 'server'>, M>>;
+  };
+  readonly events?: {
+    readonly [E in keyof Events<C, 'server'>]?: (data: Events<C, 'server'>[E], context: { readonly client: ServerClient<C> }) => unknown;
+  };
+}
+
+/** What one client, or all of them, may take of the server. */
+export interface ServerLimits {
+  /** Bytes of a message; more is close code 4413 (1009 where the WebSocket itself notices). @default 262144 */
+  readonly message: number;
+  /** Events, calls and publishes a second, on average; more is close code 4429. @default Infinity */
+  readonly rate: number;
+  /** How many of them may come at once. @default twice the rate */
+  readonly burst: number;
+  /** Connections; more are closed with 4429. @default Infinity */
+  readonly connections: number;
+  /** Connections from one address. @default Infinity */
+  readonly connectionsPerAddress: number;
+  /** Channels of one client; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
+  readonly subscriptions: number;
+  /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 100 */
+  readonly calls: number;
+  /** Bytes that may wait for a slow client; more is close code 4422. @default 16 MiB */
+  readonly buffered: number;
+}
+
+/** What a server does, without the port it does it on. Durations are milliseconds, sizes are bytes. */
+export interface HostOptions<C extends Contract = Anything> {
+  readonly handlers?: Handlers<C>;
+  /**
+   * Says who is there, from the token in hello: what it returns is `client.principal`. Throwing UnauthorizedError is close code 4401,
+   * a CallError with PERMISSION_DENIED 4403; anything else that is thrown is reported, and 1011. @default everybody is let in
+   */
+  readonly authenticate?: (token: unknown, request: PeerRequest) => unknown;
+  /** Whether a client may subscribe or publish: `false` is PERMISSION_DENIED, a CallError says it in its own words. @default everybody may everything */
+  readonly authorize?: (what: Authorization<C>) => boolean | Promise<boolean>;
+  /** Who published a message, for its `from`. @default nobody is named */
+  readonly nameOf?: (client: ServerClient<C>) => string | undefined;
+  readonly limits?: Partial<ServerLimits>;
+  readonly heartbeat?: {
+    /** Silence after which a client is pinged. @default 15000 */
+    readonly interval?: number;
+    /** Time it has to answer; then it is closed with 4408. @default 5000 */
+    readonly timeout?: number;
+  };
+  /** Time a client has from connecting to welcome; then it is closed with 4408. @default 10000 */
+  readonly helloTimeout?: number;
+  /** A client has been welcomed. */
+  readonly onconnection?: (client: ServerClient<C>) => void;
+  /** A handler, or a hook, failed. @default console.error */
+  readonly onerror?: (error: unknown, where: string) => void;
+  readonly clock?: Clock;
+  /** A number in [0, 1). @default Math.random */
+  readonly random?: () => number;
+}
+
+/** The options with their defaults. */
+export interface HostSettings {
+  readonly limits: ServerLimits;
+  readonly heartbeat: { readonly interval: number; readonly timeout: number };
+  readonly helloTimeout: number;
+  readonly onerror: (error: unknown, where: string) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Checks of the options of a host. */
+export const hostChecks: Record<keyof HostOptions, Check> = {
+  handlers: object,
+  authenticate: callback,
+  authorize: callback,
+  nameOf: callback,
+  limits: object,
+  heartbeat: object,
+  helloTimeout: period,
+  onconnection: callback,
+  onerror: callback,
+  clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
+  random: callback,
+};
+
+const some: Check = [(value) => typeof value === 'number' && value >= 1, 'a number, 1 or more, or Infinity'];
+const limitChecks: Record<keyof ServerLimits, Check> = {
+  message: atLeast(1_024, 'bytes'),
+  rate: some,
+  burst: some,
+  connections: count,
+  connectionsPerAddress: count,
+  subscriptions: count,
+  calls: count,
+  buffered: duration,
+};
+const heartbeatChecks: Record<string, Check> = { interval: period, timeout: period };
+const handlerChecks: Record<string, Check> = { methods: object, events: object };
+
+/** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
+export function settleHost(options: HostOptions, checks: Record<string, Check> = hostChecks): HostSettings {
+  const checker = new Checker();
+  const given = checker.given(options, checks);
+  const limits = checker.given(options.limits, limitChecks, 'limits.');
+  const heartbeat = checker.given(options.heartbeat, heartbeatChecks, 'heartbeat.');
+  const { methods = {}, events = {} } = checker.given(options.handlers, handlerChecks, 'handlers.');
+  checkHandlers(methods, 'handlers.methods.');
+  checkHandlers(events, 'handlers.events.');
+  checker.warn();
+  return {
+    helloTimeout: 10_000,
+    onerror: (error, where) => console.error(`Holdfast: ${where} failed:`, error),
+    clock: systemClock,
+    random: Math.random,
+    ...given,
+    heartbeat: { interval: 15_000, timeout: 5_000, ...heartbeat },
+    limits: {
+      message: 262_144,
+      rate: Infinity,
+      burst: 2 * (limits.rate ?? Infinity),
+      connections: Infinity,
+      connectionsPerAddress: Infinity,
+      subscriptions: 1_000,
+      calls: 100,
+      buffered: 16 * 1_024 * 1_024,
+      ...limits,
+    },
+  };
+}
+
+function checkHandlers(handlers: object, prefix: string): void {
+  const table = Object.fromEntries(Object.keys(handlers).map((name) => [name, callback]));
+  new Checker().given(handlers, table, prefix);
+}

@@ -1,0 +1,175 @@
+/** A host on real sockets: HTTP, the `ws` package, origins, a health endpoint. */
+
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Check, callback } from '../checks.ts';
+import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
+import { SUBPROTOCOL } from '../wire/holdfast.ts';
+import type { Peer, ServerClient } from './client.ts';
+import { Host, type ShutdownOptions } from './host.ts';
+import { type HostOptions, hostChecks, type PeerRequest, settleHost } from './options.ts';
+
+/** Options of a server: those of a host, and where to listen. */
+export interface ServerOptions<C extends Contract = Anything> extends HostOptions<C> {
+  /** The port to listen on; 0 for any that is free. Give this, or `server`. */
+  readonly port?: number;
+  /** The interface to listen on. @default all of them */
+  readonly hostname?: string;
+  /** Your own HTTP server; upgrades to other paths are left to others. */
+  readonly server?: HttpServer;
+  /** The path of the WebSocket. @default '/' */
+  readonly path?: string;
+  /** Answers GET with 200, or 503 while shutting down; false for none. Only on an HTTP server of its own. @default '/health' */
+  readonly health?: string | false;
+  /** The pages that may connect, as in the Origin header, or a function that says so. Programs send none, and are let in. @default all */
+  readonly origins?: readonly string[] | ((origin: string) => boolean);
+}
+
+const checks: Record<keyof ServerOptions, Check> = {
+  ...hostChecks,
+  port: [(value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535, 'a port, 0 to 65535'],
+  hostname: [(value) => typeof value === 'string', 'a host name'],
+  server: [(value) => typeof (value as HttpServer | null)?.on === 'function', 'an HTTP server'],
+  path: [isPath, 'a path that begins with /'],
+  health: [(value) => value === false || isPath(value), 'a path that begins with /, or false'],
+  origins: [
+    (value) => callback[0](value) || (Array.isArray(value) && value.every((each) => typeof each === 'string')),
+    'a list of origins, or a function',
+  ],
+};
+
+/** A server that is listening, or about to. */
+export interface Server<C extends Contract = Anything> {
+  /** The HTTP server under it. */
+  readonly http: HttpServer;
+  /** Resolves when it listens; rejects when it cannot. */
+  readonly listening: Promise<void>;
+  /** The port it listens on; 0 while it does not. */
+  readonly port: number;
+  /** The clients that are there. */
+  readonly clients: ServerClient<C>[];
+  /** Connections, welcomed or not. */
+  readonly connections: number;
+  /** Publishes to everybody who is subscribed; returns how many it went to. */
+  publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number;
+  /** Sends a named event to everybody. */
+  broadcast<N extends Name<Events<C, 'client'>>>(name: N, ...data: Optional<Events<C, 'client'>[N], never>): void;
+  /** Says goodbye to everybody, lets running calls finish, and stops listening (on an HTTP server of its own). */
+  close(options?: ShutdownOptions): Promise<void>;
+}
+
+/**
+ * Starts a server.
+ *
+ * @example
+ * const server = createServer({ port: 8080, handlers: { methods: { add: ({ a, b }) => a + b } } });
+ * await server.listening;
+ * @throws TypeError at a bad option
+ */
+export function createServer<C extends Contract = Anything>(options: ServerOptions<C>): Server<C> {
+  const { port, hostname, server, path = '/', origins } = options;
+  if ((port === undefined) === (server === undefined)) throw new TypeError('createServer() takes either "port" or "server"');
+  if (server && options.health) throw new TypeError('Option "health" is for a server of its own, but "server" was given');
+  const settings = settleHost(options as HostOptions, checks);
+  const host = new Host<C>(options, settings);
+  // Per-message compression is left to proxies: it costs memory for each connection (the `ws` README has the figures).
+  const wss = new WebSocketServer({
+    noServer: true,
+    maxPayload: settings.limits.message,
+    clientTracking: false,
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+  });
+  const http = server ?? createHttpServer((request, response) => answer(host, request, response, path, options.health ?? '/health'));
+  const isAllowed = (origin: string) => {
+    try {
+      return typeof origins === 'function' ? origins(origin) : (origins?.includes(origin) ?? true);
+    } catch (error) {
+      settings.onerror(error, 'origins');
+      return false;
+    }
+  };
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (pathOf(request) !== path) return server ? undefined : refuse(socket, '404 Not Found');
+    const { origin } = request.headers;
+    if (origin !== undefined && !isAllowed(origin)) return refuse(socket, '403 Forbidden');
+    wss.handleUpgrade(request, socket, head, (ws) => connect(host, ws, request));
+  };
+  http.on('upgrade', upgrade);
+  const listening = server ? Promise.resolve() : listen(http, port ?? 0, hostname);
+  listening.catch(() => {}); // whoever waits for it is told; an http server also emits it as an error
+  return {
+    http,
+    listening,
+    get port() {
+      return (http.address() as AddressInfo | null)?.port ?? 0;
+    },
+    get clients() {
+      return host.clients;
+    },
+    get connections() {
+      return host.connections;
+    },
+    publish: (channel, data) => host.publish(channel, data),
+    broadcast: (name, ...data) => host.broadcast(name, ...data),
+    async close(shutdown) {
+      const closed = server ? undefined : new Promise<void>((resolve) => http.close(() => resolve()));
+      await host.close(shutdown);
+      http.off('upgrade', upgrade);
+      if (server) return;
+      http.closeIdleConnections();
+      await closed;
+    },
+  };
+}
+
+/** Plain HTTP, on a server of its own. */
+function answer<C extends Contract>(
+  host: Host<C>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  health: string | false,
+): void {
+  const where = pathOf(request);
+  if (where !== health) return void response.writeHead(where === path ? 426 : 404).end();
+  const { isDraining, connections } = host;
+  response.writeHead(isDraining ? 503 : 200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(JSON.stringify({ status: isDraining ? 'draining' : 'ok', connections }));
+}
+
+function connect<C extends Contract>(host: Host<C>, ws: WebSocket, request: IncomingMessage): void {
+  const peer: Peer = {
+    get bufferedAmount() {
+      return ws.bufferedAmount;
+    },
+    send: (message) => ws.send(message),
+    close: (code, reason) => ws.close(code, reason),
+    terminate: () => ws.terminate(),
+  };
+  const about: PeerRequest = { url: request.url ?? '/', headers: request.headers, address: request.socket.remoteAddress ?? '' };
+  const port = host.accept(peer, about);
+  ws.on('message', (data: Buffer, isBinary) => port.receive(isBinary ? data : data.toString()));
+  ws.on('close', () => port.closed());
+  ws.on('error', () => {}); // a close follows
+}
+
+function listen(http: HttpServer, port: number, hostname: string | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once('error', reject);
+    http.listen(port, hostname, () => resolve());
+  });
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').replace(/\?.*$/, '');
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value.startsWith('/');
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

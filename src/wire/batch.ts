@@ -1,0 +1,59 @@
+/** Several frames in one message: what is written in one task goes out together, in order. Deterministic: who owns it says when. */
+
+import { MAX_BATCH, type Message } from './codec.ts';
+
+/** Most bytes of a batch; a single frame may be larger. */
+const MAX_BYTES = 16 * 1_024;
+
+/** Collects encoded frames and packs them. */
+export class Batch {
+  readonly #maxBytes: number;
+  readonly #maxFrames: number;
+  #messages: { readonly message: Message; readonly bytes: number }[] = [];
+
+  /**
+   * @param limit the largest message that the other side takes, in bytes
+   * @param maxFrames most frames in a message; 1 for protocols that have no batches
+   */
+  constructor(limit: number, maxFrames: number = MAX_BATCH) {
+    this.#maxBytes = Math.min(MAX_BYTES, limit);
+    this.#maxFrames = maxFrames;
+  }
+
+  /** Frames waiting. */
+  get size(): number {
+    return this.#messages.length;
+  }
+
+  /** Adds an encoded frame and its size in bytes. */
+  add(message: Message, bytes: number): void {
+    this.#messages.push({ message, bytes });
+  }
+
+  /** Takes everything, as messages: texts side by side share one, binary ones stand alone. */
+  take(): Message[] {
+    const taken = this.#messages;
+    this.#messages = [];
+    const packed: Message[] = [];
+    let open: string[] = [];
+    let size = 1; // the brackets, less the comma that the first frame has not
+    const seal = () => {
+      const [first] = open;
+      if (first !== undefined) packed.push(open.length > 1 ? `[${open.join()}]` : first);
+      open = [];
+      size = 1;
+    };
+    for (const { message, bytes } of taken) {
+      if (typeof message !== 'string') {
+        seal();
+        packed.push(message);
+        continue;
+      }
+      if (open.length === this.#maxFrames || size + bytes + 1 > this.#maxBytes) seal();
+      open.push(message);
+      size += bytes + 1;
+    }
+    seal();
+    return packed;
+  }
+}

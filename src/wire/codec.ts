@@ -1,0 +1,106 @@
+/**
+ * Between values and messages: JSON in text messages; a frame with a binary payload as one binary message, its JSON first, then one byte
+ * 0xFF, which cannot occur in UTF-8, then the raw bytes.
+ */
+
+import { ProtocolError } from '../errors.ts';
+import { type Frame, frameOf, type Outgoing, PAYLOAD_FIELDS, type Shapes } from './frames.ts';
+
+/** A payload as it goes out: JSON, or bytes. Encoded when it is handed over, so that later changes to the value do not matter. */
+export type Payload = string | Uint8Array<ArrayBuffer>;
+
+/** A message on the wire. */
+export type Message = string | Uint8Array<ArrayBuffer>;
+
+/** Most frames in one message. */
+export const MAX_BATCH = 64;
+
+const SEPARATOR = 0xff;
+
+/**
+ * Encodes a value; undefined stays undefined.
+ *
+ * @throws TypeError at what JSON cannot carry: cycles, BigInt, functions, symbols, Blobs
+ */
+export function encodePayload(value: unknown): Payload | undefined {
+  if (value === undefined) return undefined;
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (tag === 'ArrayBuffer') return new Uint8Array(value as ArrayBuffer).slice();
+  if (tag === 'Blob' || tag === 'File') throw new TypeError('A Blob cannot be sent: send `await blob.arrayBuffer()`');
+  const json: string | undefined = JSON.stringify(value);
+  if (json === undefined) throw new TypeError(`A ${typeof value} cannot be sent`);
+  return json;
+}
+
+/** The value that the other side gets. */
+export function decodePayload(payload: Payload | undefined): unknown {
+  return typeof payload === 'string' ? JSON.parse(payload) : payload;
+}
+
+/** Encodes a frame with its payload. */
+export function encodeFrame(frame: Outgoing, payload: Payload | undefined): Message {
+  const head = JSON.stringify(frame);
+  if (payload === undefined) return head;
+  if (typeof payload === 'string') return `${head.slice(0, -1)},"${PAYLOAD_FIELDS[frame.type]}":${payload}}`;
+  const start = new TextEncoder().encode(head);
+  const message = new Uint8Array(start.length + 1 + payload.length);
+  message.set(start);
+  message[start.length] = SEPARATOR;
+  message.set(payload, start.length + 1);
+  return message;
+}
+
+/**
+ * The frames of a message, one after the other: those before a malformed one are handed out, then it throws.
+ *
+ * @throws ProtocolError at a message or frame that the protocol does not allow
+ */
+export function* decodeFrames<F extends Frame>(message: unknown, shapes: Shapes<F>): Generator<F> {
+  const values = typeof message === 'string' ? split(parse(message)) : [binary(message)];
+  for (const value of values) {
+    const frame = frameOf(value, shapes);
+    if (frame) yield frame;
+  }
+}
+
+function split(value: unknown): unknown[] {
+  if (!Array.isArray(value)) return [value];
+  if (value.length === 0 || value.length > MAX_BATCH) throw new ProtocolError(`A batch has 1 to ${MAX_BATCH} frames`);
+  return value;
+}
+
+/** A binary message: the frame, with the bytes after the separator where its payload stands. */
+function binary(message: unknown): unknown {
+  if (!(message instanceof ArrayBuffer) && !ArrayBuffer.isView(message)) throw new ProtocolError('A message is text or binary');
+  const bytes =
+    message instanceof ArrayBuffer ? new Uint8Array(message) : new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+  const end = bytes.indexOf(SEPARATOR);
+  if (end < 0) throw new ProtocolError('A binary message has a separator');
+  const frame = parse(utf8(bytes.subarray(0, end)));
+  const type: unknown = (frame as { type?: unknown } | null)?.type;
+  const field = typeof type === 'string' && Object.hasOwn(PAYLOAD_FIELDS, type) ? PAYLOAD_FIELDS[type] : undefined;
+  if (field === undefined || Array.isArray(frame)) throw new ProtocolError('Only a frame with a payload can be binary');
+  return { ...(frame as object), [field]: bytes.slice(end + 1) };
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ProtocolError('A binary message begins with UTF-8');
+  }
+}
+
+/** Parses JSON without letting `__proto__` in: whoever copies such an object would change the prototype of the copy. */
+function parse(json: string): unknown {
+  try {
+    return /__proto__|\\u00(5f|6f|7[024])/i.test(json) ? JSON.parse(json, dropProto) : JSON.parse(json);
+  } catch {
+    throw new ProtocolError('A message is JSON');
+  }
+}
+
+function dropProto(this: unknown, key: string, value: unknown): unknown {
+  return key === '__proto__' ? undefined : value;
+}

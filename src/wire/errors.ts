@@ -1,0 +1,20 @@
+/** Errors of calls, as they go over the wire and come from it. */
+
+import { CallError } from '../errors.ts';
+import type { WireError } from './frames.ts';
+
+/** A call error as it goes over the wire. Data that cannot be sent is left out. */
+export function wireError({ code, message, data, retryAfter }: CallError): WireError {
+  let sendable = data;
+  try {
+    JSON.stringify(data);
+  } catch {
+    sendable = undefined;
+  }
+  return { code, message, ...(sendable !== undefined && { data: sendable }), ...(retryAfter !== undefined && { retryAfter }) };
+}
+
+/** A call error as it came over the wire. */
+export function callError({ code, message, data, retryAfter }: WireError): CallError {
+  return new CallError(code, message ?? code, { data, retryAfter: retryAfter ?? undefined });
+}

@@ -1,0 +1,114 @@
+/** The Holdfast protocol, from the client's side: hello and welcome, JSON, batches, and what its close codes mean. */
+
+import { rawVerdict } from '../core/retry-policy.ts';
+import { HoldfastError, ProtocolError, UnauthorizedError } from '../errors.ts';
+import { decodeFrames, encodeFrame } from './codec.ts';
+import { FROM_SERVER, type Hello, type Welcome } from './frames.ts';
+import type { Capabilities, Ending, EndingVerdict, Opened, Opening, OpeningSocket, Protocol } from './protocol.ts';
+
+/** The version spoken. */
+export const VERSION = 1;
+/** The subprotocol offered. An echo of it proves nothing, and its absence neither: welcome does. */
+export const SUBPROTOCOL = 'holdfast.v1.json';
+/** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
+export const FEATURES = ['calls', 'channels', 'binary'] as const;
+
+/** Close codes of the protocol (docs/protocol.md). */
+export const Close = {
+  HANDSHAKE_TIMEOUT: 4002,
+  UNDECODABLE: 4003,
+  DRAINING: 4100,
+  VIOLATION: 4400,
+  UNAUTHENTICATED: 4401,
+  FORBIDDEN: 4403,
+  NO_VERSION: 4406,
+  SILENT: 4408,
+  SUPERSEDED: 4409,
+  TOO_LARGE: 4413,
+  SLOW: 4422,
+  OVERLOADED: 4429,
+} as const;
+
+const CAPABILITIES: Capabilities = {
+  calls: true,
+  serverCalls: true,
+  cancel: true,
+  channels: true,
+  binary: true,
+  streams: false,
+  resume: false,
+  recovery: false,
+};
+
+/** Codes that are repeated once: proxies send some of them too. */
+const DOUBTFUL: readonly number[] = [1002, 1003, 1007, 1008, 1010, 1015];
+/** Codes that another attempt cannot change. */
+const FINAL: readonly number[] = [4400, 4403, 4404, 4406, 4410];
+
+/** The protocol of `holdfast/server`. */
+export const holdfast: Protocol = {
+  name: 'The Holdfast protocol',
+  subprotocols: [SUBPROTOCOL],
+  capabilities: CAPABILITIES,
+  batches: true,
+  pings: true,
+  open,
+  encode: encodeFrame,
+  decode: (message) => decodeFrames(message, FROM_SERVER),
+  classify,
+};
+
+async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
+  const { auth, attempt, cause, limit } = opening;
+  const subscriptions = opening.subscriptions();
+  const hello: Hello = {
+    type: 'hello',
+    version: VERSION,
+    features: FEATURES,
+    ...(auth !== undefined && { auth }),
+    ...(subscriptions.length > 0 && { subscriptions }),
+    limits: { message: limit, window: 256 },
+    attempt,
+    ...(cause !== undefined && { cause }),
+  };
+  socket.send(encodeFrame(hello, undefined));
+  const welcome = await answerTo(socket, opening);
+  if (welcome.version > VERSION) throw new ProtocolError(`The server speaks version ${welcome.version}, and this client ${VERSION}`);
+  const offers = (feature: (typeof FEATURES)[number]) => welcome.features.includes(feature);
+  const calls = offers('calls');
+  return {
+    capabilities: { ...CAPABILITIES, calls, serverCalls: calls, cancel: calls, channels: offers('channels'), binary: offers('binary') },
+    limit: welcome.limits.message,
+    heartbeat: welcome.heartbeat,
+    subscriptions: welcome.subscriptions ?? [],
+    resumed: false,
+  };
+}
+
+/** The welcome. After a goodbye nothing comes but the close, so that waiting for more ends by itself. */
+async function answerTo(socket: OpeningSocket, opening: Opening): Promise<Welcome> {
+  for (;;) {
+    for (const frame of decodeFrames(await socket.receive(), FROM_SERVER)) {
+      if (frame.type === 'welcome') return frame;
+      if (frame.type !== 'bye') throw new ProtocolError(`The server answered hello with a frame of type ${frame.type}`);
+      opening.bye(frame);
+    }
+  }
+}
+
+function classify({ kind, code, error, welcomed, bye, suspects, unauthorized }: Ending): EndingVerdict {
+  if (error?.cause instanceof UnauthorizedError) return 'unauthorized';
+  const said = bye?.code ?? code;
+  if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return unauthorized ? 'unauthorized' : 'retry';
+  if (bye) return bye.reconnect ? 'retry' : said === Close.SUPERSEDED ? 'superseded' : 'refused';
+  if (kind === 'violation') return 'suspect';
+  if (!welcomed) return rawVerdict(code);
+  if (code === Close.SUPERSEDED) return 'superseded';
+  if (DOUBTFUL.includes(code)) return suspects > 0 ? 'refused' : 'suspect';
+  return FINAL.includes(code) || (code >= 4800 && code <= 4999) ? 'refused' : 'retry';
+}
+
+/** Whether an error says that a message made no sense. */
+export function isViolation(error: unknown): error is ProtocolError {
+  return error instanceof HoldfastError && error.code === 'PROTOCOL_VIOLATION';
+}
