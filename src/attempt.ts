@@ -61,9 +61,12 @@ export class Attempt {
       const { url, protocols } = await host.resolve(this.#abort.signal);
       if (!this.#over) this.#open(url, protocols);
     } catch (error) {
-      const invalid = error instanceof HoldfastError && error.code === 'ADDRESS_INVALID';
+      const known = error instanceof HoldfastError;
       // Not at once: a close listener that reconnects would never let the page do anything else.
-      this.#failSoon(invalid ? error : failure('ADDRESS_FAILED', 'No address to connect to', error), invalid);
+      this.#failSoon(
+        known ? error : failure('ADDRESS_FAILED', 'No address to connect to', error),
+        known && error.code === 'ADDRESS_INVALID',
+      );
     }
   }
 
@@ -130,7 +133,8 @@ export class Attempt {
       this.#failSoon(
         failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message),
       );
-    socket.onclose = (event?: CloseEvent) => this.#settle(event);
+    // A handshake gets its turn with what came before the close: the reason for it, maybe.
+    socket.onclose = (event?: CloseEvent) => (this.#handshake && !this.#closing ? this.#settleSoon(event) : this.#settle(event));
     this.#host.happened({ type: 'addressResolved' });
     if (this.#over) return;
     // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
@@ -149,7 +153,13 @@ export class Attempt {
     if (this.#error) return;
     this.#error = error;
     this.#permanent = permanent;
-    this.#settling = this.#host.clock.setTimeout(() => this.#settle(), 0);
+    this.#settleSoon();
+  }
+
+  #settleSoon(event?: CloseEvent): void {
+    const { clock } = this.#host;
+    clock.clearTimeout(this.#settling);
+    this.#settling = clock.setTimeout(() => this.#settle(event), 0);
   }
 
   #fail(error: HoldfastError, permanent = false): void {

@@ -80,12 +80,14 @@ export class Caller {
   /**
    * Asks. Settles exactly once: with the result, or with a CallError, TimeoutError, SessionLostError, the reason of the signal, or why it
    * was dropped.
+   *
+   * @throws what the line throws when it does not take it
    */
   ask(question: Question): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (question.signal?.aborted) return reject(question.signal.reason);
-      new Asked(question, this.#host, this.#calls, resolve, reject).post();
-    });
+    if (question.signal?.aborted) return Promise.reject(question.signal.reason);
+    const asked = new Asked(question, this.#host, this.#calls);
+    asked.post();
+    return asked.answer;
   }
 
   /** A final frame came in; what belongs to nothing is late, and ignored. */
@@ -113,26 +115,23 @@ class Asked {
   readonly #question: Question;
   readonly #host: CallerHost;
   readonly #calls: Calls<Asked>;
-  readonly #resolve: (result: unknown) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly answer: Promise<unknown>;
+  #resolve: (result: unknown) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
   readonly #deadline: number;
   readonly #timer: unknown;
   #id: number | undefined;
   #withdraw: (() => boolean) | undefined;
   #over = false;
 
-  constructor(
-    question: Question,
-    host: CallerHost,
-    calls: Calls<Asked>,
-    resolve: (result: unknown) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(question: Question, host: CallerHost, calls: Calls<Asked>) {
     this.#question = question;
     this.#host = host;
     this.#calls = calls;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
     this.#deadline = host.clock.now() + question.timeout;
     // A timeout that no timer can hold is none.
     if (question.timeout <= MAX_DELAY) this.#timer = host.clock.setTimeout(this.#expire, clampDelay(question.timeout));
@@ -158,7 +157,8 @@ class Asked {
     try {
       this.#withdraw = this.#host.post(posting, { expiresAt: this.#deadline, ...waiting });
     } catch (error) {
-      this.fail(error);
+      this.#end();
+      throw error;
     }
   }
 

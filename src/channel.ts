@@ -55,16 +55,13 @@ export interface Published {
 export interface ChannelHost {
   /** Most messages that an iterator holds. */
   readonly iteratorBuffer: number;
-  /** Calls back after the current task. */
-  later(callback: () => void): void;
+  /** Nobody wants the channel any more: unless that changes within the tick, the server is told. */
+  idle(channel: Channel): void;
   stateOf(channel: string): ChannelState;
   want(channel: string, params: unknown): void;
-  release(channel: string): void;
   publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published>;
   /** An iterator had no room for a message. */
   overflowed(channel: string, data: unknown): void;
-  /** Nobody takes a message. */
-  unhandled(channel: string, data: unknown): void;
 }
 
 interface Listener<T> {
@@ -84,17 +81,22 @@ interface Listener<T> {
 export class Channel<T = unknown> extends TypedEventTarget<ChannelEventMap<T>> {
   readonly name: string;
   readonly #host: ChannelHost;
-  readonly #params: unknown;
+  /** What the server is told when it is subscribed. */
+  readonly params: unknown;
   readonly #listeners = new Set<Listener<T>>();
-  #releasing = false;
   #confirmed = false;
 
   /** Made by `client.channel(name)`. */
   constructor(name: string, params: unknown, host: ChannelHost) {
     super();
     this.name = name;
-    this.#params = params;
+    this.params = params;
     this.#host = host;
+  }
+
+  /** @internal Whether it has a handler or a loop. */
+  get isWanted(): boolean {
+    return this.#listeners.size > 0;
   }
 
   /** @internal Whether it was ever confirmed since somebody wanted it: only then can anything have been missed. */
@@ -167,7 +169,6 @@ export class Channel<T = unknown> extends TypedEventTarget<ChannelEventMap<T>> {
 
   /** @internal A message came in on a confirmed subscription. */
   receive(data: T, info: MessageInfo): void {
-    if (this.#listeners.size === 0) this.#host.unhandled(this.name, data);
     for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) guarded(() => listener.message(data, info));
     this.dispatchEvent(new ChannelMessageEvent(data, info));
   }
@@ -182,25 +183,23 @@ export class Channel<T = unknown> extends TypedEventTarget<ChannelEventMap<T>> {
     } else if (state.status === 'failed') for (const listener of [...this.#listeners]) listener.failed(state.error);
   }
 
+  /** @internal The server is told that nobody wants it: what comes later is another subscription. */
+  released(): void {
+    this.#confirmed = false;
+  }
+
   /** @internal The client is closed: loops end, handlers stay for the next `connect()`. */
   closed(error: Error | undefined): void {
     for (const listener of [...this.#listeners]) listener.closed(error);
   }
 
   #add(listener: Listener<T>): void {
-    this.#host.want(this.name, this.#params);
     this.#listeners.add(listener);
+    this.#host.want(this.name, this.params);
     if (this.state.status === 'subscribed') listener.ready();
   }
 
   #remove(listener: Listener<T>): void {
-    if (!this.#listeners.delete(listener) || this.#listeners.size > 0 || this.#releasing) return;
-    this.#releasing = true;
-    this.#host.later(() => {
-      this.#releasing = false;
-      if (this.#listeners.size > 0 || this.state.status === 'idle') return;
-      this.#confirmed = false;
-      this.#host.release(this.name);
-    });
+    if (this.#listeners.delete(listener) && !this.isWanted) this.#host.idle(this as Channel);
   }
 }

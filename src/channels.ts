@@ -5,7 +5,7 @@ import { Channel, type ChannelHost, type Published, type PublishOptions } from '
 import { checkEach } from './client-options.ts';
 import type { Delivery } from './conversation.ts';
 import { type ChannelState, type Question, Subscriptions } from './core/subscriptions.ts';
-import { CallError, type HoldfastError, SessionLostError, TimeoutError } from './errors.ts';
+import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { type Receipt, Ticket } from './receipt.ts';
 import { decodePayload, type Payload } from './wire/codec.ts';
@@ -20,11 +20,16 @@ export interface ChannelsHost {
   readonly timeout: number;
   /** Whether there is a connection. */
   isOpen(): boolean;
+  /** Why the server has no channels; undefined where it has them. */
+  unsupported(): UnsupportedError | undefined;
+  /** Whether there is none to come. */
+  isOver(): boolean;
   ask(question: Ask): Promise<unknown>;
+  /** The same for what counts as sent. */
+  publish(question: Ask): Promise<unknown>;
   /** Encodes a payload; throws where it cannot be sent. */
-  encode(data: unknown, what: string): Payload;
+  encode(data: unknown): Payload;
   dropped(kind: 'publish' | 'message', name: string, data: unknown, reason: DropCause, error?: Error): void;
-  unhandled(name: string, data: unknown): void;
   /** A channel was refused, or ended. */
   failed(error: Error): void;
   /** A message was written and what became of it will not be known. */
@@ -41,6 +46,9 @@ export class ChannelDirectory implements ChannelHost {
   /** What the hello of this connection asked for. */
   #declared: readonly Question[] = [];
   readonly #demandedAt = new Map<string, number>();
+  #demandTimer: unknown;
+  /** Channels that nobody wants any more, until the end of the tick. */
+  readonly #idle = new Set<Channel>();
 
   constructor(host: ChannelsHost) {
     this.#host = host;
@@ -52,13 +60,17 @@ export class ChannelDirectory implements ChannelHost {
 
   /** The channel of that name: always the same object. */
   get(name: string, params: unknown): Channel {
-    const channel = this.#channels.get(name) ?? new Channel(name, params, this);
+    const known = this.#channels.get(name);
+    if (known && params !== undefined && JSON.stringify(params) !== JSON.stringify(known.params))
+      throw new TypeError(`The channel ${name} exists with other parameters`);
+    const channel = known ?? new Channel(name, params, this);
     this.#channels.set(name, channel);
     return channel;
   }
 
   /** Everything that is wanted, for the hello that is written now. */
   declarations(): Declaration[] {
+    this.#releaseIdle();
     this.#declared = this.#subscriptions.ask();
     return this.#declared.map(({ channel, params }) => ({ channel, ...(params !== undefined && { params }) }));
   }
@@ -84,6 +96,7 @@ export class ChannelDirectory implements ChannelHost {
 
   /** The connection is gone. */
   lost(): void {
+    this.#host.clock.clearTimeout(this.#demandTimer);
     for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
   }
 
@@ -102,8 +115,9 @@ export class ChannelDirectory implements ChannelHost {
     }
   }
 
-  later(callback: () => void): void {
-    this.#host.clock.setTimeout(callback, 0);
+  idle(channel: Channel): void {
+    if (this.#idle.size === 0) this.#host.clock.setTimeout(() => this.#releaseIdle(), 0);
+    this.#idle.add(channel);
   }
 
   stateOf(channel: string): ChannelState {
@@ -114,29 +128,31 @@ export class ChannelDirectory implements ChannelHost {
     const before = this.stateOf(channel);
     this.#subscriptions.want(channel, params);
     if (before.status === 'idle' || before.status === 'failed') this.#changed(channel, false);
+    if (this.#host.unsupported()) return this.#askAll();
     // At the end of the task: what is subscribed and given up in it is never asked for.
     if (this.#host.isOpen()) queueMicrotask(() => this.#askAll());
   }
 
-  release(channel: string): void {
-    const known = this.#subscriptions.release(channel);
-    this.#changed(channel, false);
-    if (known && this.#host.isOpen()) this.#unsubscribe(channel);
-  }
-
   publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
     const { ttl = Infinity, key, priority } = checkEach(options, 'send');
-    const payload = this.#host.encode(data, 'channels');
+    const payload = this.#host.encode(data);
     const withdrawn = new AbortController();
     const ticket = new Ticket<Published>(() => {
       withdrawn.abort();
       return true;
     });
     let reported = false;
+    if (this.#host.isOver()) {
+      const error = new ClosedError();
+      ticket.dropped(error);
+      this.#host.dropped('publish', channel, decodePayload(payload), 'closed', error);
+      return ticket;
+    }
     this.#host
-      .ask({
+      .publish({
         what: `the message on ${channel}`,
         payload,
+        needs: 'channels',
         timeout: ttl,
         signal: withdrawn.signal,
         waiting: { key: key === undefined ? undefined : `channel ${channel} ${key}`, priority },
@@ -169,15 +185,29 @@ export class ChannelDirectory implements ChannelHost {
     this.#host.dropped('message', channel, data, 'overflow');
   }
 
-  unhandled(channel: string, data: unknown): void {
-    this.#host.unhandled(channel, data);
+  /** Takes leave of the channels that still nobody wants. */
+  #releaseIdle(): void {
+    for (const channel of [...this.#idle]) {
+      this.#idle.delete(channel);
+      if (channel.isWanted) continue;
+      channel.released();
+      const known = this.#subscriptions.release(channel.name);
+      this.#changed(channel.name, false);
+      if (known && this.#host.isOpen()) this.#unsubscribe(channel.name);
+    }
   }
 
   #askAll(): void {
-    if (!this.#host.isOpen()) return;
+    const unsupported = this.#host.unsupported();
+    if (!this.#host.isOpen() && !unsupported) return;
     for (const question of this.#subscriptions.ask()) {
       const { channel, params } = question;
+      if (unsupported) {
+        this.#answered(question, unsupported, false);
+        continue;
+      }
       const answered = (error?: Error) => {
+        if (error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
         if (error && !(error instanceof SessionLostError)) this.#answered(question, asCallError(error), false);
         else if (!error) this.#answered(question, undefined, false);
       };
@@ -199,7 +229,7 @@ export class ChannelDirectory implements ChannelHost {
     this.#host.ask(question).catch(() => {}); // it has left in any case
   }
 
-  #answered(question: Question, error: CallError | undefined, recovered: boolean): boolean {
+  #answered(question: Question, error: HoldfastError<string> | undefined, recovered: boolean): boolean {
     const current = this.#subscriptions.answer(question, error);
     if (current) this.#changed(question.channel, recovered);
     if (current && error) this.#host.failed(error);
@@ -215,7 +245,8 @@ export class ChannelDirectory implements ChannelHost {
     const next = (this.#demandedAt.get(channel) ?? -Infinity) + RESUBSCRIBE_EVERY;
     const delay = Math.max(0, next - clock.now());
     this.#demandedAt.set(channel, clock.now() + delay);
-    if (delay > 0) clock.setTimeout(() => this.#askAll(), delay);
+    clock.clearTimeout(this.#demandTimer);
+    if (delay > 0) this.#demandTimer = clock.setTimeout(() => this.#askAll(), delay);
     else this.#askAll();
   }
 

@@ -10,12 +10,12 @@ import type { Channel } from './channel.ts';
 import { ChannelDirectory } from './channels.ts';
 import { show } from './checks.ts';
 import { type ClientOptions, type ClientSettings, checkEach, settleClient } from './client-options.ts';
+import type { CallContext, CallOptions, ClientEventMap, ClientStats, CloseOptions, SendOptions } from './client-types.ts';
 import { closeCode, reasonText } from './close-arguments.ts';
 import type { Anything, Channels, Contract, Events, Methods, Name, Optional, Params, Result } from './contract.ts';
 import { Conversation, type Delivery } from './conversation.ts';
-import { MAX_DELAY } from './core/backoff.ts';
 import type { Loss, State } from './core/state.ts';
-import { ClosedError, HoldfastError, UnsupportedError } from './errors.ts';
+import { ClosedError, UnsupportedError } from './errors.ts';
 import {
   ClientDropEvent,
   ClientErrorEvent,
@@ -26,90 +26,12 @@ import {
   type Unsent,
 } from './events.ts';
 import { Outcome } from './outcome.ts';
-import { type Receipt, Ticket } from './receipt.ts';
+import { OutgoingEvent, type OutgoingEventHost } from './outgoing-event.ts';
+import type { Receipt } from './receipt.ts';
 import { guarded, report } from './report.ts';
 import type { Answerer } from './responder.ts';
 import { decodePayload, encodePayload, type Payload } from './wire/codec.ts';
 import type { Capabilities, Opened } from './wire/protocol.ts';
-
-/** The lifecycle events of a {@link Client} by name. */
-export interface ClientEventMap {
-  /** A connection is there; what waited has been sent. */
-  open: OpenEvent;
-  /** A connection or an attempt ended. */
-  close: ReconnectingCloseEvent;
-  /** A connection or an attempt failed (a `close` follows), a channel was refused, or a handler threw. */
-  error: ClientErrorEvent;
-  /** The state is another one; everything that a status line needs. */
-  statechange: StateChangeEvent;
-  /** A message will not be sent, was refused, or came too fast for its loop. */
-  drop: ClientDropEvent;
-  /** Something came in that nobody handles. */
-  unhandled: UnhandledEvent;
-}
-
-/** How an event is sent. */
-export interface SendOptions {
-  /** Now or never: without a connection it is dropped. @default false */
-  readonly volatile?: boolean;
-  /** Milliseconds it may wait for a connection. @default Infinity */
-  readonly ttl?: number;
-  /** The latest of a key is the only one that waits: those before are dropped. */
-  readonly key?: string;
-  /** Higher goes first, among what waits. @default 0 */
-  readonly priority?: number;
-}
-
-/** How a call is made. */
-export interface CallOptions {
-  /** Aborting it rejects with its reason; the server is told, if it knows of the call. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds, the time in the outbox included; Infinity for none. @default the `callTimeout` of the client */
-  readonly timeout?: number;
-}
-
-/** What a handler of a call is told beside the parameters. */
-export interface CallContext {
-  /** Aborted when the caller cancels, its timeout is over, or the connection is lost. */
-  readonly signal: AbortSignal;
-}
-
-/** How to close. */
-export interface CloseOptions {
-  /** 1000 or 3000 to 4999. @default 1000 */
-  readonly code?: number;
-  /** Up to 123 bytes of UTF-8. */
-  readonly reason?: string;
-  /** Milliseconds that what waits, and calls that are not answered, may take first. @default 0 */
-  readonly drain?: number;
-}
-
-/** Counters from the beginning, and what is under way now. */
-export interface ClientStats {
-  /** Smoothed, in milliseconds; 0 while unknown. */
-  readonly roundTrip: number;
-  /** Connections that opened. */
-  readonly connections: number;
-  /** Events, calls and publishes written. */
-  readonly sent: number;
-  /** Calls and publishes that were answered. */
-  readonly acknowledged: number;
-  /** Events, channel messages and calls received. */
-  readonly received: number;
-  /** `drop` events. */
-  readonly dropped: number;
-  /** Written to a connection that was lost before the server gave a sign of having got them: they may have arrived or not. */
-  readonly unconfirmed: number;
-  /** In the outbox. */
-  readonly queuedMessages: number;
-  readonly queuedBytes: number;
-  /** Calls that were written and are not answered. */
-  readonly pendingCalls: number;
-  /** WebSocket messages and their bytes. */
-  readonly messagesSent: number;
-  readonly bytesSent: number;
-  readonly messagesReceived: number;
-}
 
 /** Names that are spoken for. */
 const LIFECYCLE: readonly string[] = ['open', 'close', 'error', 'statechange', 'drop', 'unhandled'];
@@ -140,6 +62,7 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
   readonly #listeners = new Map<string, Set<(data: unknown) => unknown>>();
   readonly #handlers = new Map<string, Answerer>();
   readonly #counts = { sent: 0, acknowledged: 0, received: 0, dropped: 0, unconfirmed: 0 };
+  readonly #outgoing: OutgoingEventHost;
   /** Settles `connect()` and `close()`. */
   #opening: Outcome<void> | undefined;
   #closing: Outcome<void> | undefined;
@@ -158,10 +81,12 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
       iteratorBuffer,
       timeout: callTimeout,
       isOpen: () => this.state.status === 'open',
-      ask: (question) => this.#ask(question),
+      ask: (question) => this.#conversation.ask(question),
+      publish: (question) => this.#ask(question),
+      isOver: () => this.#isOver,
+      unsupported: () => (this.capabilities.channels ? undefined : new UnsupportedError('channels', this.#settings.protocol.name)),
       encode: encodeData,
       dropped: (...drop) => this.#dropped(...drop),
-      unhandled: (name, data) => this.dispatchEvent(new UnhandledEvent('message', name, data)),
       failed: (error) => this.dispatchEvent(new ClientErrorEvent(error)),
       unconfirmed: () => this.#counts.unconfirmed++,
     });
@@ -174,6 +99,17 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
       lost: (loss, willReconnect, unsent) => this.#lost(loss, willReconnect, unsent),
       failed: report,
     });
+    this.#outgoing = {
+      clock,
+      volatile: new Set(),
+      post: (posting, waiting) => this.#conversation.post(posting, waiting),
+      confirms: () => this.capabilities.resume,
+      sent: () => {
+        this.#counts.sent++;
+        this.#conversation.wroteEvent();
+      },
+      dropped: (name, payload, reason, error) => this.#dropped('event', name, decodePayload(payload), reason, error),
+    };
     const { asyncDispose } = Symbol as { readonly asyncDispose?: symbol };
     if (asyncDispose) Object.defineProperty(this, asyncDispose, { value: () => this.close() });
     this.#signal?.addEventListener('abort', this.#abort);
@@ -246,8 +182,8 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
    */
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
-    if (this.state.status === 'closed') return;
     if (drain > 0) await this.#drained(drain);
+    if (this.state.status === 'closed') return;
     this.#closing ??= new Outcome();
     const closed = this.#closing.promise;
     this.#conversation.close(request);
@@ -263,37 +199,11 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
   send<N extends Name<Events<C, 'server'>>>(name: N, ...[data, options = {}]: Optional<Events<C, 'server'>[N], SendOptions>): Receipt {
     checkName(name);
     const { volatile = false, ttl = Infinity, key, priority } = checkEach(options, 'send');
-    const payload = encodeData(data);
-    let withdraw = () => false;
-    let timer: unknown;
-    const { clock } = this.#settings;
-    const ticket = new Ticket<void>(() => {
-      clock.clearTimeout(timer);
-      return withdraw();
-    });
-    const drop = (reason: DropCause, error: Error) => {
-      clock.clearTimeout(timer);
-      ticket.dropped(error);
-      this.#dropped('event', name, decodePayload(payload), reason, error);
-    };
-    const expired = () => new HoldfastError('DEADLINE_EXCEEDED', `${name} waited longer than ${ttl} ms`);
-    const { status } = this.state;
-    if (status === 'closing' || status === 'closed') drop('closed', new ClosedError());
-    else if (volatile && status !== 'open') drop('volatile', new HoldfastError('CONNECTION_FAILED', 'There was no connection'));
-    else {
-      const sent = () => {
-        clock.clearTimeout(timer);
-        this.#counts.sent++;
-        ticket.sent();
-        if (!this.capabilities.resume) ticket.unknown(new UnsupportedError('acknowledgement of events', 'The server'));
-      };
-      withdraw = this.#conversation.tell(
-        { payload, frame: () => ({ type: 'event', name }), sent, dropped: drop },
-        { priority, expiresAt: clock.now() + ttl, key: key === undefined ? undefined : `event ${name} ${key}` },
-      );
-      if (ttl <= MAX_DELAY && ticket.status === 'queued') timer = clock.setTimeout(() => withdraw() && drop('expired', expired()), ttl);
-    }
-    return ticket;
+    const event = new OutgoingEvent(name, encodeData(data), this.#outgoing);
+    if (this.#isOver) event.dropped('closed', new ClosedError());
+    else if (volatile && !this.#conversation.isOpen) event.missed();
+    else event.post(ttl, volatile, { priority, key: key === undefined ? undefined : `event ${name} ${key}` });
+    return event.ticket;
   }
 
   /**
@@ -334,8 +244,7 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
     if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
     const { signal, timeout = this.#settings.callTimeout } = checkEach(options, 'call');
     const payload = encodePayload(params);
-    const { status } = this.state;
-    if (status === 'closing' || status === 'closed') throw new ClosedError();
+    if (this.#isOver) throw new ClosedError();
     const result = await this.#ask({
       what: `the call of ${method}`,
       payload,
@@ -390,14 +299,21 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
     this.#conversation.close({ cause: 'aborted', reason: '', error: error instanceof Error ? error : undefined });
   };
 
-  async #ask(question: Question): Promise<unknown> {
+  get #isOver(): boolean {
+    const { status } = this.state;
+    return status === 'closing' || status === 'closed';
+  }
+
+  /** Asks, and counts. */
+  #ask(question: Question): Promise<unknown> {
     const sent = () => {
       this.#counts.sent++;
       question.sent?.();
     };
-    const result = await this.#conversation.ask({ ...question, sent });
-    this.#counts.acknowledged++;
-    return result;
+    return this.#conversation.ask({ ...question, sent }).then((result) => {
+      this.#counts.acknowledged++;
+      return result;
+    });
   }
 
   #find(method: string): Answerer | undefined {
@@ -436,12 +352,14 @@ export class Client<C extends Contract = Anything> extends TypedEventTarget<Clie
 
   #opened({ resumed, subscriptions }: Opened): void {
     const recovered = this.#channels.opened(subscriptions);
+    this.#conversation.flush();
     this.#opening?.succeed();
     this.#opening = undefined;
     if (this.state.status === 'open') this.dispatchEvent(new OpenEvent(resumed, recovered));
   }
 
   #lost(loss: Loss, willReconnect: boolean, unsent: Unsent): void {
+    for (const event of [...this.#outgoing.volatile]) event.missed();
     this.#channels.lost();
     if (loss.error) this.dispatchEvent(new ClientErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));

@@ -20,7 +20,7 @@ import {
   type Rules,
   transition,
 } from './core/machine.ts';
-import type { Verdict } from './core/retry-policy.ts';
+import type { Ruling } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
 import { HoldfastError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
@@ -57,7 +57,7 @@ export interface Link {
   /** Asks the peer for a sign of life. */
   ping(): void;
   /** Whether a loss may be retried. */
-  classifyClose(loss: Loss, context: AttemptContext & Pick<Memory, 'suspects'>): Verdict;
+  classifyClose(loss: Loss, context: AttemptContext & Pick<Memory, 'suspects'>): Ruling;
   /** The state is another one. */
   stateChanged(state: State, previous: State): void;
   /** A connection opened or ended; `leftBehind` are the bytes that the socket given up last had accepted and not passed on. */
@@ -248,8 +248,8 @@ export class Connection {
   #lose(loss: Loss, permanent = false): void {
     const attempt = this.#attempt;
     const { state, memory } = this.#model;
-    const verdict = permanent || state.status === 'closing' ? 'refused' : this.#link.classifyClose(loss, memory);
-    if (attempt === this.#attempt) this.#dispatch({ type: 'lost', loss, verdict });
+    const ruling: Ruling = permanent || state.status === 'closing' ? { verdict: 'refused' } : this.#link.classifyClose(loss, memory);
+    if (attempt === this.#attempt) this.#dispatch({ type: 'lost', loss, ...ruling });
   }
 
   #startTimer(delay: number): void {

@@ -7,19 +7,28 @@ import { AddressSource, type ProviderContext, type UrlSource } from './address.t
 import type { Address } from './attempt.ts';
 import { Caller, type Posting, type Question, type Waiting } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
+import { shortened } from './close-arguments.ts';
 import { type AttemptContext, Connection } from './connection.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Emission } from './core/machine.ts';
-import type { Verdict } from './core/retry-policy.ts';
+import type { Ruling } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
-import { type ClosedError, MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
+import {
+  CallError,
+  type ClosedError,
+  HoldfastError,
+  type MessageTooLargeError,
+  ProtocolError,
+  SessionLostError,
+  UnauthorizedError,
+} from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
 import type { Payload } from './wire/codec.ts';
 import type { Bye, Declaration, Outgoing, ServerFrame } from './wire/frames.ts';
-import { Close } from './wire/holdfast.ts';
+import { Close, pongTo } from './wire/holdfast.ts';
 import type { Capabilities, Opened } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
@@ -99,7 +108,7 @@ export class Conversation {
       },
       settings.outbox,
     );
-    this.#caller = new Caller({ clock, post: (posting, waiting) => this.post(posting, waiting), write: (frame) => this.write(frame) });
+    this.#caller = new Caller({ clock, post: (posting, waiting) => this.post(posting, waiting), write: (frame) => void this.write(frame) });
     this.#responder = this.#newResponder();
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...protocol.subprotocols]);
     this.#connection = new Connection(
@@ -137,6 +146,11 @@ export class Conversation {
   /** Events written to connections that were lost before the server gave a sign of having received them. */
   get unconfirmed(): number {
     return this.#unconfirmed;
+  }
+
+  /** Whether what is posted now goes out at the end of the task. */
+  get isOpen(): boolean {
+    return this.state.status === 'open' && !this.#bye;
   }
 
   /** What waits in the outbox. */
@@ -190,33 +204,32 @@ export class Conversation {
   /** @throws QueueFullError, MessageTooLargeError or UnsupportedError, when that is known already */
   post(posting: Posting, waiting: Waiting = {}): () => boolean {
     if (!waiting.direct) return this.#transmitter.post(posting, waiting);
-    if (this.write(posting.frame(), posting.payload)) posting.sent();
-    else posting.dropped('too-large', new MessageTooLargeError(this.#transmitter.limit + 1, this.#transmitter.limit));
+    const error = this.write(posting.frame(), posting.payload);
+    if (error) posting.dropped('too-large', error);
+    else posting.sent();
     return () => false;
   }
 
   /** Asks; an answer proves that all events written before were received too. */
-  async ask(question: Question): Promise<unknown> {
+  ask(question: Question): Promise<unknown> {
     let written = 0;
     const frame: Question['frame'] = (id, left) => {
       written = this.#eventsWritten;
       return question.frame(id, left);
     };
-    const result = await this.#caller.ask({ ...question, frame });
-    this.#proven(written);
-    return result;
+    const answer = this.#caller.ask({ ...question, frame });
+    const proven = () => this.#proven(written);
+    answer.then(proven, (error) => error instanceof CallError && proven()); // a no is an answer too
+    return answer;
   }
 
-  /** Posts an event. */
-  tell(posting: Posting, waiting: Waiting): () => boolean {
-    const sent = () => {
-      this.#eventsWritten++;
-      posting.sent();
-    };
-    return this.post({ ...posting, sent }, waiting);
+  /** Notes that an event was written, which nobody will answer. */
+  wroteEvent(): void {
+    this.#eventsWritten++;
   }
 
-  write(frame: Outgoing, payload?: Payload): boolean {
+  /** Writes a frame that belongs to this connection; returns why not when it is larger than the server takes. */
+  write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
     return this.#transmitter.write(frame, payload);
   }
 
@@ -226,7 +239,14 @@ export class Conversation {
 
   async #resolve(context: ProviderContext): Promise<Address> {
     const { auth } = this.#options;
-    const [where, credentials] = await Promise.all([this.#address.resolve(context), auth?.(context)]);
+    const authenticated = async () => {
+      try {
+        return await auth?.(context);
+      } catch (error) {
+        throw error instanceof UnauthorizedError ? error : new HoldfastError('AUTH_FAILED', 'No credentials for the server', error);
+      }
+    };
+    const [where, credentials] = await Promise.all([this.#address.resolve(context), authenticated()]);
     if (!context.signal.aborted) this.#auth = credentials;
     return where;
   }
@@ -270,8 +290,9 @@ export class Conversation {
         pong = this.#handle(frame) || pong;
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      if (this.#connection.socket === socket) this.#violated(error);
+      // Whatever an adapter throws at a message, the message is to blame first.
+      const violation = error instanceof ProtocolError ? error : new ProtocolError('A message could not be handled', error);
+      if (this.#connection.socket === socket) this.#violated(violation);
     }
     return pong;
   }
@@ -279,9 +300,10 @@ export class Conversation {
   #handle(frame: ServerFrame): boolean {
     switch (frame.type) {
       case 'ping':
-        this.write({ ...frame, type: 'pong' });
+        this.write(pongTo(frame));
         break;
       case 'pong':
+        if (typeof frame.nonce === 'number' && frame.nonce !== this.#nonce) break; // the answer to an earlier one
         this.#proven(this.#eventsBeforePing);
         return true;
       case 'response':
@@ -322,16 +344,18 @@ export class Conversation {
   }
 
   #violated(error: ProtocolError): void {
-    this.#connection.fail({ kind: 'violation', code: Close.UNDECODABLE, reason: error.message, wasClean: false, error });
+    this.#connection.fail({ kind: 'violation', code: Close.UNDECODABLE, reason: shortened(error.message), wasClean: false, error });
   }
 
-  #classify(loss: Loss, context: AttemptContext & { suspects: number }): Verdict {
+  #classify(loss: Loss, context: AttemptContext & { suspects: number }): Ruling {
     const { shouldReconnect } = this.#options;
     const welcomed = this.state.status === 'open';
     const { suspects } = context;
     const verdict = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects, unauthorized: this.#unauthorized });
     this.#unauthorized = (this.#bye?.code ?? loss.code) === Close.UNAUTHENTICATED;
-    return shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : verdict;
+    if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
+    const ms = this.#bye?.retryAfter;
+    return { verdict, ...(typeof ms === 'number' && { retryAfter: { ms, spread: this.#bye?.code === Close.DRAINING } }) };
   }
 
   /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late. */
@@ -355,10 +379,14 @@ export class Conversation {
     if (emission.type === 'emitOpened') {
       this.#traffic.connections++;
       this.#unauthorized = false;
-      this.#host.opened(this.#opened as Opened);
-      return this.flush();
+      const opened = this.#opened as Opened;
+      this.#host.opened(opened);
+      for (const frame of opened.rest ?? []) if (this.state.status === 'open') this.#handle(frame);
+      return;
     }
     const { loss, willReconnect } = emission;
+    this.#bye = undefined;
+    if (!willReconnect) this.#unauthorized = false;
     this.#unconfirmed += this.#eventsWritten - this.#eventsProven;
     this.#proven(this.#eventsWritten);
     this.#caller.lost();
@@ -377,7 +405,7 @@ export class Conversation {
       clock: this.#settings.clock,
       limit: this.#settings.maxConcurrentCalls,
       find: (method) => this.#host.find(method),
-      write: (frame, payload) => this.write(frame, payload),
+      write: (frame, payload) => !this.write(frame, payload),
       failed: (error) => this.#host.failed(error),
     });
   }

@@ -4,6 +4,8 @@
 export type ErrorCode =
   | 'ADDRESS_FAILED'
   | 'ADDRESS_INVALID'
+  | 'AUTH_FAILED'
+  | 'CANCELLED'
   | 'CLIENT_CLOSED'
   | 'CONNECTION_FAILED'
   | 'CONNECT_TIMEOUT'
@@ -127,8 +129,8 @@ export class MessageTooLargeError extends HoldfastError {
 export class ProtocolError extends HoldfastError {
   override readonly name = 'ProtocolError';
 
-  constructor(message: string) {
-    super('PROTOCOL_VIOLATION', message);
+  constructor(message: string, cause?: unknown) {
+    super('PROTOCOL_VIOLATION', message, cause);
   }
 }
 

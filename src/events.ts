@@ -111,8 +111,8 @@ export class ClientDropEvent extends Event {
 
 /** Something came in that nobody handles. */
 export class UnhandledEvent extends Event {
-  declare readonly kind: 'event' | 'call' | 'message';
-  /** The name of the event, method or channel. */
+  declare readonly kind: 'event' | 'call';
+  /** The name of the event or method. */
   declare readonly name: string;
   declare readonly data: unknown;
 

@@ -3,16 +3,9 @@
 export type { ProtocolsSource, ProviderContext, UrlSource } from './address.ts';
 export type { DropCause } from './caller.ts';
 export { Channel, type ChannelEventMap, type MessageInfo, type Published, type PublishOptions, type Subscription } from './channel.ts';
-export {
-  type CallContext,
-  type CallOptions,
-  Client,
-  type ClientEventMap,
-  type ClientStats,
-  type CloseOptions,
-  type SendOptions,
-} from './client.ts';
+export { Client } from './client.ts';
 export type { ClientOptions } from './client-options.ts';
+export type { CallContext, CallOptions, ClientEventMap, ClientStats, CloseOptions, SendOptions } from './client-types.ts';
 export type { AttemptContext } from './connection.ts';
 export type { Anything, Contract, Side } from './contract.ts';
 export { backoff } from './core/backoff.ts';

@@ -1,5 +1,6 @@
 /** What `send` and `publish` give back: what has become of a message. */
 
+import { HoldfastError } from './errors.ts';
 import { Outcome } from './outcome.ts';
 
 /** `queued`: it waits. `sent`: it was handed to the network. `acknowledged`: the server has it. `dropped`: it will not be sent, or was refused. */
@@ -37,7 +38,9 @@ export class Ticket<T> implements Receipt<T> {
   }
 
   cancel(): boolean {
-    return this.#status === 'queued' && this.#withdraw();
+    if (this.#status !== 'queued' || !this.#withdraw()) return false;
+    this.dropped(new HoldfastError('CANCELLED', 'It was taken back'));
+    return true;
   }
 
   sent(): void {

@@ -112,8 +112,9 @@ export class ReconnectingWebSocket extends EventTarget {
         },
         heartbeat: () => settings.heartbeat,
         ping: () => this.#connection.socket?.send((typeof ping === 'function' ? ping() : ping) as Data),
-        classifyClose: (loss, context) =>
-          shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : rawVerdict(loss.code),
+        classifyClose: (loss, context) => ({
+          verdict: shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false ? 'refused' : rawVerdict(loss.code),
+        }),
         stateChanged: (state, previous) => {
           if (state.status === 'closed') this.#end();
           this.dispatchEvent(new StateChangeEvent(state, previous));

@@ -96,16 +96,12 @@ export class Transmitter {
     return () => this.#outbox.remove(entry);
   }
 
-  /** Writes a frame that belongs to this connection, at the end of the task; false when it is larger than the server takes. */
-  write(frame: Outgoing, payload?: Payload): boolean {
-    if (!this.#host.socket()) return true; // the connection it belongs to is gone, and so is whoever waited for it
-    const message = this.#host.protocol.encode(frame, payload);
-    if (message === undefined) return true;
-    const bytes = sizeOf(message);
-    if (bytes > this.#limit) return false;
-    this.#batch.add(message, bytes);
+  /** Writes a frame that belongs to this connection, at the end of the task; returns why not when it is larger than the server takes. */
+  write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
+    if (!this.#host.socket()) return undefined; // the connection it belongs to is gone, and so is whoever waited for it
+    const error = this.#add(frame, payload);
     this.#schedule();
-    return true;
+    return error;
   }
 
   /** Writes everything now. */
@@ -155,12 +151,18 @@ export class Transmitter {
   #transmit(posting: Posting): void {
     const missing = this.#missing(posting);
     if (missing) return posting.dropped('unsupported', new UnsupportedError(missing, 'The server'));
-    const message = this.#host.protocol.encode(posting.frame(), posting.payload);
-    if (message === undefined) return;
+    const error = this.#add(posting.frame(), posting.payload);
+    if (error) posting.dropped('too-large', error);
+    else posting.sent();
+  }
+
+  #add(frame: Outgoing, payload: Payload | undefined): MessageTooLargeError | undefined {
+    const message = this.#host.protocol.encode(frame, payload);
+    if (message === undefined) return undefined;
     const bytes = sizeOf(message);
-    if (bytes > this.#limit) return posting.dropped('too-large', new MessageTooLargeError(bytes, this.#limit));
+    if (bytes > this.#limit) return new MessageTooLargeError(bytes, this.#limit);
     this.#batch.add(message, bytes);
-    posting.sent();
+    return undefined;
   }
 
   #emptyBatch(): Batch {

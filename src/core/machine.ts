@@ -15,7 +15,7 @@
  */
 
 import { clampDelay } from './backoff.ts';
-import { SUSPECT_LIMIT, type Verdict } from './retry-policy.ts';
+import { type Ruling, SUSPECT_LIMIT } from './retry-policy.ts';
 import type { ClosedCause, CloseRequest, Loss, State } from './state.ts';
 
 /** What is remembered across states. Times are monotonic milliseconds. */
@@ -48,7 +48,7 @@ export type Event =
   | { readonly type: 'socketOpened' }
   | { readonly type: 'handshakeDone'; readonly resumed: boolean }
   /** The connection or the attempt is over, by whatever fact; the verdict is the policy's. */
-  | { readonly type: 'lost'; readonly loss: Loss; readonly verdict: Verdict }
+  | ({ readonly type: 'lost'; readonly loss: Loss } & Ruling)
   | { readonly type: 'wokeUp' }
   /** The retry timer or the close timer; the connect timer is a loss. */
   | { readonly type: 'timerFired' };
@@ -145,7 +145,7 @@ export function transition(model: Model, event: Event, moment: Moment, rules: Ru
       return connecting ? opened(memory, event.resumed, moment) : nothing;
     case 'lost':
       if (status === 'closing') return closed(memory, state.cause, event.loss, state.error);
-      return connecting || status === 'open' ? lost(model, event.loss, event.verdict, moment, rules) : nothing;
+      return connecting || status === 'open' ? lost(model, event.loss, event, moment, rules) : nothing;
     case 'wokeUp':
       return wake(model, moment);
     case 'timerFired':
@@ -209,7 +209,7 @@ function unanswered({ socket, code, reason }: CloseRequest & { socket: boolean }
 }
 
 /** The connection or attempt is over: waiting, offline or closed. */
-function lost(model: Model, loss: Loss, verdict: Verdict, moment: Moment, rules: Rules): Step {
+function lost(model: Model, loss: Loss, { verdict, retryAfter }: Ruling, moment: Moment, rules: Rules): Step {
   const before = settled(model, moment, rules);
   const suspects = verdict === 'suspect' ? before.suspects + 1 : 0;
   if (verdict !== 'retry' && verdict !== 'suspect') return closed(before, verdict, loss);
@@ -223,8 +223,11 @@ function lost(model: Model, loss: Loss, verdict: Verdict, moment: Moment, rules:
   return offline ? wait('offline', OFFLINE_RETRY, memory, loss, moment) : wait('waiting', delay(), memory, loss, moment);
 
   function delay(): number {
-    if (woken) return WAKE_JITTER * moment.random;
-    return clampDelay(rules.delay(attempt, moment.random, moment.hidden || !before.everOpened));
+    const { random } = moment;
+    if (retryAfter?.spread) return clampDelay(retryAfter.ms * random);
+    const own = woken ? WAKE_JITTER * random : rules.delay(attempt, random, moment.hidden || !before.everOpened);
+    // A quarter more at most: those who were told the same must not come back in step.
+    return clampDelay(Math.max(own, (retryAfter?.ms ?? 0) * (1 + random / 4)));
   }
 }
 

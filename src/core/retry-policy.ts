@@ -11,6 +11,13 @@
  */
 export type Verdict = 'retry' | 'suspect' | 'refused' | 'unauthorized' | 'superseded';
 
+/** A verdict, and when the server wants to see the client again. */
+export interface Ruling {
+  readonly verdict: Verdict;
+  /** Not before `ms` milliseconds have passed; or, to `spread` a crowd, at any time within them. */
+  readonly retryAfter?: { readonly ms: number; readonly spread: boolean } | undefined;
+}
+
 /** Suspect closes in a row that end the connection. */
 export const SUSPECT_LIMIT = 3;
 

@@ -12,17 +12,24 @@
  * From asking until the answer nothing of a channel is delivered: it would belong to the subscription before.
  */
 
-import type { CallError } from '../errors.ts';
+import type { HoldfastError } from '../errors.ts';
 
 /** The state of a channel. */
 export type ChannelState =
   | { readonly status: 'idle' }
   | { readonly status: 'subscribing' }
   | { readonly status: 'subscribed' }
-  | { readonly status: 'failed'; readonly error: CallError };
+  | { readonly status: 'failed'; readonly error: HoldfastError<string> };
 
 /** Refusals that another connection will not change. */
-const PERMANENT: readonly string[] = ['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'UNIMPLEMENTED', 'FAILED_PRECONDITION'];
+const PERMANENT: readonly string[] = [
+  'PERMISSION_DENIED',
+  'NOT_FOUND',
+  'INVALID_ARGUMENT',
+  'UNIMPLEMENTED',
+  'FAILED_PRECONDITION',
+  'UNSUPPORTED',
+];
 
 interface Wanted {
   state: ChannelState;
@@ -92,7 +99,7 @@ export class Subscriptions {
   }
 
   /** The server answered; false when the answer belongs to a question that matters no more. */
-  answer({ channel, generation }: Question, error: CallError | undefined): boolean {
+  answer({ channel, generation }: Question, error: HoldfastError<string> | undefined): boolean {
     const wanted = this.#current(channel, generation);
     if (!wanted) return false;
     wanted.state = error ? { status: 'failed', error } : { status: 'subscribed' };
@@ -100,7 +107,7 @@ export class Subscriptions {
   }
 
   /** The server ended a subscription; false when it does not concern a confirmed one. Without an error: it is to be asked for again. */
-  ended(channel: string, error: CallError | undefined): boolean {
+  ended(channel: string, error: HoldfastError<string> | undefined): boolean {
     const wanted = this.#wanted.get(channel);
     if (wanted?.state.status !== 'subscribed') return false;
     wanted.state = error ? { status: 'failed', error } : { status: 'subscribing' };

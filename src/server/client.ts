@@ -1,15 +1,32 @@
 /** One client on the server: its opening, its frames both ways, and its end. Sans-I/O: it sees the connection as a {@link Peer}. */
 
 import { Caller } from '../caller.ts';
+import { shortened } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
 import { utf8Length } from '../core/queue.ts';
 import { TokenBucket } from '../core/rate.ts';
-import { CallError, ClosedError, MessageTooLargeError, ProtocolError, SessionLostError, UnauthorizedError } from '../errors.ts';
+import {
+  CallError,
+  ClosedError,
+  MessageTooLargeError,
+  ProtocolError,
+  SessionLostError,
+  UnauthorizedError,
+  UnsupportedError,
+} from '../errors.ts';
 import { Responder } from '../responder.ts';
 import { Batch } from '../wire/batch.ts';
 import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
-import { type Bye, type ClientFrame, FROM_CLIENT, type Hello, type Outgoing, type SubscribeResult } from '../wire/frames.ts';
-import { Close, FEATURES, VERSION } from '../wire/holdfast.ts';
+import {
+  type Bye,
+  type ClientFrame,
+  type Declaration,
+  FROM_CLIENT,
+  type Hello,
+  type Outgoing,
+} from '../wire/frames.ts';
+import { Close, FEATURES, pongTo, VERSION } from '../wire/holdfast.ts';
+import { type Admission, admit, fitting } from './admission.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Pulse } from './pulse.ts';
 
@@ -28,8 +45,8 @@ export interface Peer {
 export interface ClientHost {
   readonly settings: HostSettings;
   authenticate(token: unknown, request: PeerRequest): unknown;
-  /** Subscribes, and says how that went. Resolves in the order of the answers. */
-  subscribe(client: ServerClient, channel: string, params: unknown): Promise<SubscribeResult>;
+  /** Asks for a channel; `join` makes the subscription live, in the same step in which the client is told. */
+  subscribe(client: ServerClient, channel: string, params: unknown): Promise<Admission>;
   unsubscribe(client: ServerClient, channel: string): void;
   publish(client: ServerClient, channel: string, data: unknown): Promise<unknown>;
   method(name: string): ((params: unknown, context: { client: ServerClient; signal: AbortSignal }) => unknown) | undefined;
@@ -66,6 +83,8 @@ export class ServerClient<C extends Contract = Anything> {
   #scheduled = false;
   /** Bytes that the client takes in a message. */
   #limit = Infinity;
+  /** What both sides offer. */
+  #features: readonly string[] = [];
   #phase: Phase = 'new';
   #draining = false;
   #timer: unknown;
@@ -81,11 +100,12 @@ export class ServerClient<C extends Contract = Anything> {
     this.#caller = new Caller({
       clock,
       post: (posting) => {
-        if (this.#write(posting.frame(), posting.payload)) posting.sent();
-        else posting.dropped('too-large', new MessageTooLargeError(this.#limit + 1, this.#limit));
+        const error = this.#write(posting.frame(), posting.payload);
+        if (error) posting.dropped('too-large', error);
+        else posting.sent();
         return () => false;
       },
-      write: (frame) => this.#write(frame),
+      write: (frame) => void this.#write(frame),
     });
     this.#responder = new Responder({
       clock,
@@ -94,7 +114,7 @@ export class ServerClient<C extends Contract = Anything> {
         const method = host.method(name);
         return method && ((params, signal) => method(params, { client: this as unknown as ServerClient, signal }));
       },
-      write: (frame, payload) => this.#write(frame, payload),
+      write: (frame, payload) => !this.#write(frame, payload),
       failed: (error, method) => onerror(error, `the handler of ${method}`),
       idle: () => this.#draining && this.#drained(),
     });
@@ -118,7 +138,9 @@ export class ServerClient<C extends Contract = Anything> {
   send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
     if (!this.isOpen) return false;
     const payload = encodePayload(data) ?? 'null';
-    if (!this.#write({ type: 'event', name }, payload)) throw new MessageTooLargeError(this.#limit + 1, this.#limit);
+    if (typeof payload !== 'string') this.#require('binary');
+    const error = this.#write({ type: 'event', name }, payload);
+    if (error) throw error;
     return true;
   }
 
@@ -131,9 +153,12 @@ export class ServerClient<C extends Contract = Anything> {
     >
   ): Promise<Result<Methods<C, 'client'>, M>> {
     if (!this.isOpen) throw new ClosedError('The client is not there any more');
+    this.#require('calls');
+    const payload = encodePayload(params);
+    if (typeof payload === 'object') this.#require('binary');
     const result = await this.#caller.ask({
       what: `the call of ${method}`,
-      payload: encodePayload(params),
+      payload,
       timeout,
       signal,
       frame: (id, left) => ({ type: 'request', id, method, ...(left !== Infinity && { timeout: Math.ceil(left) }) }),
@@ -142,8 +167,9 @@ export class ServerClient<C extends Contract = Anything> {
   }
 
   /** Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not. */
-  close(code = 4600, reason = '', retryAfter?: number): void {
+  close(code = 4600, why = '', retryAfter?: number): void {
     if (this.#isOver) return;
+    const reason = shortened(why);
     const reconnect = RETRYABLE.includes(code) || (code >= 4600 && code <= 4799);
     const bye: Bye = { type: 'bye', code, reason, reconnect, resume: false, ...(retryAfter !== undefined && { retryAfter }) };
     this.#write(bye);
@@ -175,7 +201,7 @@ export class ServerClient<C extends Contract = Anything> {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.close(Close.VIOLATION, error.message.slice(0, 100));
+      this.close(Close.VIOLATION, error.message);
     }
   }
 
@@ -186,9 +212,9 @@ export class ServerClient<C extends Contract = Anything> {
     this.#host.gone(this as unknown as ServerClient);
   }
 
-  /** @internal A message of a channel, encoded once for all; false when the client does not take so much. */
+  /** @internal A message, encoded once for all; false when the client does not take it. */
   deliver(message: Message, bytes: number): boolean {
-    if (bytes > this.#limit) return false;
+    if (bytes > this.#limit || (typeof message !== 'string' && !this.#features.includes('binary'))) return false;
     this.#add(message, bytes);
     return true;
   }
@@ -196,6 +222,10 @@ export class ServerClient<C extends Contract = Anything> {
   /** @internal A frame of a channel. */
   tell(frame: Outgoing): void {
     this.#write(frame);
+  }
+
+  #require(feature: string): void {
+    if (!this.#features.includes(feature)) throw new UnsupportedError(feature, 'The client');
   }
 
   get #isOver(): boolean {
@@ -219,7 +249,7 @@ export class ServerClient<C extends Contract = Anything> {
     const self = this as unknown as ServerClient;
     switch (frame.type) {
       case 'ping':
-        this.#write({ ...frame, type: 'pong' });
+        this.#write(pongTo(frame));
         break;
       case 'event':
         this.#host.event(self, frame.name, frame.data);
@@ -253,9 +283,10 @@ export class ServerClient<C extends Contract = Anything> {
 
   #subscribe(id: number, channel: string, params: unknown): void {
     this.#responder.use(id);
-    void this.#host.subscribe(this as unknown as ServerClient, channel, params).then(({ error, ...result }) => {
+    void this.#host.subscribe(this as unknown as ServerClient, channel, params).then(({ result: { error, ...result }, join }) => {
       if (error) this.#write({ type: 'error', id, error });
       else this.#write({ type: 'response', id }, encodePayload(result));
+      join();
     });
   }
 
@@ -268,6 +299,7 @@ export class ServerClient<C extends Contract = Anything> {
   async #open(hello: Hello): Promise<void> {
     const { settings } = this.#host;
     this.#limit = hello.limits.message;
+    this.#features = FEATURES.filter((feature) => hello.features.includes(feature));
     try {
       this.principal = await this.#host.authenticate(hello.auth, this.request);
     } catch (error) {
@@ -276,37 +308,43 @@ export class ServerClient<C extends Contract = Anything> {
     }
     const wanted = [...new Map((hello.subscriptions ?? []).map((each) => [each.channel, each])).values()];
     const self = this as unknown as ServerClient;
-    const subscriptions = await Promise.all(
-      wanted.map(({ channel, params }) => (this.#phase === 'opening' ? this.#host.subscribe(self, channel, params) : { channel })),
-    );
+    if (this.#phase !== 'opening') return;
+    const leave = (channel: string) => this.#host.unsubscribe(self, channel);
+    const ask = ({ channel, params }: Declaration) => this.#host.subscribe(self, channel, params);
+    const admissions = await admit(wanted, ask, leave, settings.clock);
     if (this.#phase !== 'opening') return;
     this.#phase = 'open';
     settings.clock.clearTimeout(this.#timer);
     this.#batch = new Batch(this.#limit);
-    this.#write({
+    const told = fitting(admissions, Math.min(this.#limit, HELLO_LIMIT), leave);
+    const error = this.#write({
       type: 'welcome',
       version: Math.min(VERSION, hello.version),
-      features: FEATURES.filter((feature) => hello.features.includes(feature)),
+      features: this.#features,
       resumed: false,
       heartbeat: settings.heartbeat,
       limits: { message: settings.limits.message, window: 256 },
-      ...(subscriptions.length > 0 && { subscriptions }),
+      ...(told.length > 0 && { subscriptions: told.map(({ result }) => result) }),
     });
+    if (error) return this.close(Close.TOO_LARGE, 'the client does not take a welcome');
+    for (const { join } of told) join();
     this.#pulse.start();
     this.#host.welcomed(self);
   }
 
   #refuse(error: unknown): void {
-    if (error instanceof UnauthorizedError) return this.close(Close.UNAUTHENTICATED, error.message.slice(0, 100));
-    if (error instanceof CallError && error.code === 'PERMISSION_DENIED') return this.close(Close.FORBIDDEN, error.message.slice(0, 100));
+    if (error instanceof UnauthorizedError) return this.close(Close.UNAUTHENTICATED, error.message);
+    if (error instanceof CallError && error.code === 'PERMISSION_DENIED') return this.close(Close.FORBIDDEN, error.message);
     this.#host.settings.onerror(error, 'authenticate');
     this.close(1011, 'authentication failed');
   }
 
-  #write(frame: Outgoing, payload?: Payload): boolean {
-    if (this.#isOver) return true; // nobody is there to miss it
+  /** Returns why not, when it is larger than the client takes. */
+  #write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
+    if (this.#isOver) return undefined; // nobody is there to miss it
     const message = encodeFrame(frame, payload);
-    return this.deliver(message, sizeOf(message));
+    const bytes = sizeOf(message);
+    return this.deliver(message, bytes) ? undefined : new MessageTooLargeError(bytes, this.#limit);
   }
 
   #add(message: Message, bytes: number): void {
@@ -321,10 +359,14 @@ export class ServerClient<C extends Contract = Anything> {
 
   #flush(): void {
     if (this.#isOver) return;
-    for (const message of this.#batch.take()) {
-      this.#peer.send(message);
-      this.#pulse.spoke();
+    try {
+      for (const message of this.#batch.take()) this.#peer.send(message);
+    } catch (error) {
+      this.#host.settings.onerror(error, 'sending');
+      this.#end('closing');
+      return this.#peer.terminate();
     }
+    this.#pulse.spoke();
     if (this.#peer.bufferedAmount <= this.#host.settings.limits.buffered) return;
     // No goodbye: it would wait behind all the rest.
     this.#leave(Close.SLOW, 'the client is too slow');

@@ -8,8 +8,8 @@ import { utf8Length } from '../core/queue.ts';
 import { CallError } from '../errors.ts';
 import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
-import type { SubscribeResult } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
+import type { Admission } from './admission.ts';
 import { type ClientHost, type Peer, ServerClient } from './client.ts';
 import { type HostOptions, type HostSettings, type PeerRequest, settleHost } from './options.ts';
 
@@ -42,6 +42,7 @@ export class Host<C extends Contract = Anything> {
   #lastId = 0;
   #draining = false;
   #emptied: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: HostOptions<C> = {}, settings: HostSettings = settleHost(options as HostOptions)) {
     this.#options = options;
@@ -107,32 +108,36 @@ export class Host<C extends Contract = Anything> {
   }
 
   /** Says goodbye to everybody, lets running calls finish, and resolves when all are gone. New connections are sent away. */
-  async close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
-    this.#draining = true;
-    for (const client of [...this.#clients]) client.drain(drain, retryAfter);
-    if (this.#clients.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#emptied = resolve;
-      });
+  close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#draining = true;
+      this.#emptied = resolve;
+      for (const client of [...this.#clients]) client.drain(drain, retryAfter);
+      if (this.#clients.size === 0) resolve();
+    });
+    return this.#closed;
   }
 
-  async #subscribe(client: ServerClient, channel: string, params: unknown): Promise<SubscribeResult> {
-    const channels = this.#channels.get(client);
-    const demand = {};
-    const known = channels?.has(channel);
-    if (!known && (channels?.size ?? 0) >= this.#settings.limits.subscriptions)
+  async #subscribe(client: ServerClient, channel: string, params: unknown): Promise<Admission> {
+    const channels = this.#channels.get(client) ?? new Map<string, object>();
+    if (!channels.has(channel) && channels.size >= this.#settings.limits.subscriptions)
       return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
-    channels?.set(channel, demand);
+    const demand = {};
+    channels.set(channel, demand);
     this.#leave(client, channel); // a second subscribe replaces the first
     const error = await this.#authorize(client, { action: 'subscribe', channel, params });
-    if (channels?.get(channel) !== demand) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
+    const isCurrent = () => this.#channels.get(client)?.get(channel) === demand;
+    if (!isCurrent()) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
     if (error) {
       channels.delete(channel);
       return refused(channel, error);
     }
-    const subscribers = this.#subscribers.get(channel) ?? new Set();
-    this.#subscribers.set(channel, subscribers.add(client));
-    return { channel, recovered: false };
+    const join = () => {
+      if (!isCurrent()) return;
+      const subscribers = this.#subscribers.get(channel) ?? new Set();
+      this.#subscribers.set(channel, subscribers.add(client));
+    };
+    return { result: { channel, recovered: false }, join };
   }
 
   #unsubscribe(client: ServerClient, channel: string): void {
@@ -166,7 +171,7 @@ export class Host<C extends Contract = Anything> {
         client.tell({
           type: 'unsubscribe',
           channel,
-          error: wireError(new CallError('RESOURCE_EXHAUSTED', 'A message was too large for you')),
+          error: wireError(new CallError('RESOURCE_EXHAUSTED', 'A message was more than you take')),
         });
       }
     }
@@ -213,6 +218,6 @@ export class Host<C extends Contract = Anything> {
   }
 }
 
-function refused(channel: string, error: CallError): SubscribeResult {
-  return { channel, error: wireError(error) };
+function refused(channel: string, error: CallError): Admission {
+  return { result: { channel, error: wireError(error) }, join: () => {} };
 }

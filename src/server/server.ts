@@ -114,12 +114,14 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
     publish: (channel, data) => host.publish(channel, data),
     broadcast: (name, ...data) => host.broadcast(name, ...data),
     async close(shutdown) {
-      const closed = server ? undefined : new Promise<void>((resolve) => http.close(() => resolve()));
+      // The port stays open meanwhile: whoever looks after the server asks there how it is, and who comes late is sent elsewhere.
       await host.close(shutdown);
       http.off('upgrade', upgrade);
       if (server) return;
-      http.closeIdleConnections();
-      await closed;
+      await new Promise<void>((resolve) => {
+        http.close(() => resolve());
+        http.closeIdleConnections();
+      });
     },
   };
 }
@@ -171,5 +173,7 @@ function isPath(value: unknown): boolean {
 }
 
 function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => {}); // it has hung up already
+  socket.once('finish', () => socket.destroy()); // and if it does not hang up, it must not keep the server from closing
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

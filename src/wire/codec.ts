@@ -25,12 +25,20 @@ const SEPARATOR = 0xff;
 export function encodePayload(value: unknown): Payload | undefined {
   if (value === undefined) return undefined;
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
-  if (tag === 'ArrayBuffer') return new Uint8Array(value as ArrayBuffer).slice();
-  if (tag === 'Blob' || tag === 'File') throw new TypeError('A Blob cannot be sent: send `await blob.arrayBuffer()`');
-  const json: string | undefined = JSON.stringify(value);
+  if (isBuffer(value)) return new Uint8Array(value).slice();
+  if (/^(Blob|File)$/.test(tagOf(value))) throw new TypeError('A Blob cannot be sent: send `await blob.arrayBuffer()`');
+  const json = stringify(value);
   if (json === undefined) throw new TypeError(`A ${typeof value} cannot be sent`);
   return json;
+}
+
+function stringify(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new TypeError('What is nested so deeply cannot be sent', { cause: error });
+    throw error;
+  }
 }
 
 /** The value that the other side gets. */
@@ -72,9 +80,9 @@ function split(value: unknown): unknown[] {
 
 /** A binary message: the frame, with the bytes after the separator where its payload stands. */
 function binary(message: unknown): unknown {
-  if (!(message instanceof ArrayBuffer) && !ArrayBuffer.isView(message)) throw new ProtocolError('A message is text or binary');
-  const bytes =
-    message instanceof ArrayBuffer ? new Uint8Array(message) : new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+  const view = ArrayBuffer.isView(message);
+  if (!view && !isBuffer(message)) throw new ProtocolError('A message is text or binary');
+  const bytes = view ? new Uint8Array(message.buffer, message.byteOffset, message.byteLength) : new Uint8Array(message);
   const end = bytes.indexOf(SEPARATOR);
   if (end < 0) throw new ProtocolError('A binary message has a separator');
   const frame = parse(utf8(bytes.subarray(0, end)));
@@ -103,4 +111,13 @@ function parse(json: string): unknown {
 
 function dropProto(this: unknown, key: string, value: unknown): unknown {
   return key === '__proto__' ? undefined : value;
+}
+
+/** Whichever window it comes from. */
+function isBuffer(value: unknown): value is ArrayBuffer {
+  return tagOf(value) === 'ArrayBuffer';
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -1,9 +1,10 @@
 /** The Holdfast protocol, from the client's side: hello and welcome, JSON, batches, and what its close codes mean. */
 
+import { utf8Length } from '../core/queue.ts';
 import { rawVerdict } from '../core/retry-policy.ts';
-import { HoldfastError, ProtocolError, UnauthorizedError } from '../errors.ts';
+import { ProtocolError, UnauthorizedError } from '../errors.ts';
 import { decodeFrames, encodeFrame } from './codec.ts';
-import { FROM_SERVER, type Hello, type Welcome } from './frames.ts';
+import { type Declaration, FROM_SERVER, type Hello, type Outgoing, type ServerFrame, type Welcome } from './frames.ts';
 import type { Capabilities, Ending, EndingVerdict, Opened, Opening, OpeningSocket, Protocol } from './protocol.ts';
 
 /** The version spoken. */
@@ -40,6 +41,9 @@ const CAPABILITIES: Capabilities = {
   recovery: false,
 };
 
+/** Bytes of the declarations in a hello, which has 64 KiB in all. */
+const DECLARATIONS_LIMIT = 48 * 1_024;
+
 /** Codes that are repeated once: proxies send some of them too. */
 const DOUBTFUL: readonly number[] = [1002, 1003, 1007, 1008, 1010, 1015];
 /** Codes that another attempt cannot change. */
@@ -60,7 +64,7 @@ export const holdfast: Protocol = {
 
 async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
   const { auth, attempt, cause, limit } = opening;
-  const subscriptions = opening.subscriptions();
+  const subscriptions = fitting(opening.subscriptions());
   const hello: Hello = {
     type: 'hello',
     version: VERSION,
@@ -72,7 +76,7 @@ async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
     ...(cause !== undefined && { cause }),
   };
   socket.send(encodeFrame(hello, undefined));
-  const welcome = await answerTo(socket, opening);
+  const { welcome, rest } = await answerTo(socket, opening);
   if (welcome.version > VERSION) throw new ProtocolError(`The server speaks version ${welcome.version}, and this client ${VERSION}`);
   const offers = (feature: (typeof FEATURES)[number]) => welcome.features.includes(feature);
   const calls = offers('calls');
@@ -82,14 +86,25 @@ async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
     heartbeat: welcome.heartbeat,
     subscriptions: welcome.subscriptions ?? [],
     resumed: false,
+    ...(rest.length > 0 && { rest }),
   };
 }
 
+/** As many declarations as fit; those that are left out are not answered by the welcome, and are then asked for by frame. */
+function fitting(declarations: readonly Declaration[]): Declaration[] {
+  let room = DECLARATIONS_LIMIT;
+  return declarations.filter((declaration) => {
+    room -= utf8Length(JSON.stringify(declaration)) + 1;
+    return room >= 0;
+  });
+}
+
 /** The welcome. After a goodbye nothing comes but the close, so that waiting for more ends by itself. */
-async function answerTo(socket: OpeningSocket, opening: Opening): Promise<Welcome> {
+async function answerTo(socket: OpeningSocket, opening: Opening): Promise<{ welcome: Welcome; rest: ServerFrame[] }> {
   for (;;) {
-    for (const frame of decodeFrames(await socket.receive(), FROM_SERVER)) {
-      if (frame.type === 'welcome') return frame;
+    const frames = [...decodeFrames(await socket.receive(), FROM_SERVER)];
+    for (const [i, frame] of frames.entries()) {
+      if (frame.type === 'welcome') return { welcome: frame, rest: frames.slice(i + 1) };
       if (frame.type !== 'bye') throw new ProtocolError(`The server answered hello with a frame of type ${frame.type}`);
       opening.bye(frame);
     }
@@ -97,7 +112,7 @@ async function answerTo(socket: OpeningSocket, opening: Opening): Promise<Welcom
 }
 
 function classify({ kind, code, error, welcomed, bye, suspects, unauthorized }: Ending): EndingVerdict {
-  if (error?.cause instanceof UnauthorizedError) return 'unauthorized';
+  if (error instanceof UnauthorizedError) return 'unauthorized';
   const said = bye?.code ?? code;
   if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return unauthorized ? 'unauthorized' : 'retry';
   if (bye) return bye.reconnect ? 'retry' : said === Close.SUPERSEDED ? 'superseded' : 'refused';
@@ -108,7 +123,7 @@ function classify({ kind, code, error, welcomed, bye, suspects, unauthorized }: 
   return FINAL.includes(code) || (code >= 4800 && code <= 4999) ? 'refused' : 'retry';
 }
 
-/** Whether an error says that a message made no sense. */
-export function isViolation(error: unknown): error is ProtocolError {
-  return error instanceof HoldfastError && error.code === 'PROTOCOL_VIOLATION';
+/** The answer to a ping: its nonce and nothing else that came with it. */
+export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing {
+  return { type: 'pong', ...(typeof nonce === 'number' && { nonce }) };
 }

@@ -63,6 +63,8 @@ export interface Opened {
   /** What became of the declared channels; those that are missing are asked for by frame. */
   readonly subscriptions: readonly SubscribeResult[];
   readonly resumed: boolean;
+  /** What came in the same message as the answer, after it. */
+  readonly rest?: readonly ServerFrame[];
 }
 
 /** A socket during the opening: messages in order, nothing else. */

@@ -1,0 +1,538 @@
+/** The life of a client: connecting, closing, credentials, goodbyes, heartbeats, and what it tells about all this. */
+
+import { describe, expect, it, vi } from 'vitest';
+import { Client } from '../../src/client.ts';
+import type { ClientOptions } from '../../src/client-options.ts';
+import { ClosedError, UnauthorizedError } from '../../src/errors.ts';
+import { odd } from '../support/face.ts';
+import { type Pair, pair } from '../support/link.ts';
+
+const hello = (p: Pair) => p.frames()[0];
+const says = (p: Pair, frame: object) => {
+  p.socket.deliver(JSON.stringify(frame));
+  return p.settle();
+};
+const bye = (more: object) => ({ type: 'bye', code: 4100, reconnect: true, resume: false, ...more });
+/** A server that hears hello, says only this, and goes. */
+const refuse = async (p: Pair, frame: object) => {
+  await p.settle();
+  p.socket.accept({ accept: () => ({ receive: () => {}, closed: () => {} }) });
+  await p.settle();
+  await says(p, frame);
+  p.socket.cut();
+  await p.clock.advance(0);
+};
+const hang = { handlers: { methods: { hang: () => new Promise(() => {}) } } };
+
+describe('connect()', () => {
+  it('connects a client that was made closed, and resolves when it is open; then at once', async () => {
+    const p = pair({ startClosed: true });
+    await p.settle();
+    expect([p.client.state.status, p.sockets.length]).toEqual(['idle', 0]);
+    await p.client.connect();
+    expect(p.client.state.status).toBe('open');
+    await p.client.connect();
+    expect(p.sockets).toHaveLength(1);
+  });
+
+  it('joins an attempt that is under way, and one that waits', async () => {
+    const p = pair();
+    p.reachable = false;
+    const during = p.client.connect();
+    await p.clock.advance(10_000);
+    expect(p.client.state.status).toBe('waiting');
+    const waiting = p.client.connect();
+    p.reachable = true;
+    await p.clock.advance(1_000);
+    await Promise.all([during, waiting]);
+    expect(p.sockets).toHaveLength(2);
+  });
+
+  it('rejects when there will be no connection, and harms nobody who ignores it', async () => {
+    const p = pair({ auth: () => Promise.reject(new UnauthorizedError()) });
+    const connected = p.client.connect();
+    void p.client.connect();
+    await p.clock.advance(0);
+    await expect(connected).rejects.toBeInstanceOf(ClosedError);
+  });
+
+  it('after close() goes on, with the handlers that were there; during close() after it', async () => {
+    const p = pair();
+    await p.settle();
+    const heard = vi.fn();
+    p.client.on('note', heard);
+    const closed = p.client.close();
+    await p.client.connect();
+    await closed;
+    p.peer.send('note', 1);
+    await p.settle();
+    expect(heard).toHaveBeenCalledTimes(1);
+    expect(p.log).toEqual(['open', 'close 1000 final', 'open']);
+  });
+});
+
+describe('close()', () => {
+  it('says goodbye, then closes with code and reason; twice is once', async () => {
+    const p = pair();
+    await p.settle();
+    const [first, second] = [p.client.close({ code: 4_321, reason: 'enough' }), p.client.close()];
+    await Promise.all([first, second]);
+    expect(p.frames().at(-1)).toEqual({ type: 'bye', code: 4_321, reason: 'enough', reconnect: false, resume: false });
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'user', code: 4_321, reason: 'enough' });
+    expect(p.log).toEqual(['open', 'close 4321 final']);
+    await p.client.close();
+    expect(p.clock.pending).toBe(0);
+    expect(p.page.listeners.size).toBe(0);
+    expect(p.host.connections).toBe(0);
+  });
+
+  it.each(['idle', 'connecting', 'waiting', 'open'])('resolves from %s, within 2 s of a server that never answers', async (status) => {
+    const p = pair({ startClosed: status === 'idle' });
+    if (status !== 'open') p.reachable = false;
+    await p.clock.advance(status === 'waiting' ? 10_000 : 0);
+    await p.settle();
+    expect(p.client.state.status).toBe(status);
+    p.sockets.at(-1)?.vanish();
+    const closed = vi.fn();
+    p.client.close().then(closed);
+    await p.clock.advance(2_000);
+    await p.settle();
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(p.client.state.status).toBe('closed');
+  });
+
+  it('rejects a code that a page may not use, and closes nothing', async () => {
+    const p = pair();
+    await p.settle();
+    await expect(p.client.close({ code: 1_001 })).rejects.toMatchObject({ name: 'InvalidAccessError' });
+    await expect(p.client.close({ reason: 'x'.repeat(124) })).rejects.toMatchObject({ name: 'SyntaxError' });
+    expect(p.client.state.status).toBe('open');
+  });
+
+  it('with drain lets calls finish and what waits go out', async () => {
+    const p = pair(
+      {},
+      { handlers: { methods: { slow: () => new Promise((resolve) => void p.clock.setTimeout(() => resolve('done'), 300)) } } },
+    );
+    p.reachable = false;
+    const call = p.client.call('slow');
+    const closed = p.client.close({ drain: 1_000 });
+    await p.clock.advance(100);
+    p.socket.accept(p.host);
+    await p.clock.advance(250);
+    expect(p.client.state.status).toBe('open');
+    await p.clock.advance(100);
+    expect(await call).toBe('done');
+    await closed;
+    expect(p.clock.now()).toBeLessThan(1_000);
+  });
+
+  it('with drain waits no longer than it was told', async () => {
+    const p = pair({}, hang);
+    await p.settle();
+    const call = p.client.call('hang');
+    const closed = vi.fn();
+    p.client.close({ drain: 500 }).then(closed);
+    await p.clock.advance(500);
+    await p.settle();
+    await expect(call).rejects.toBeInstanceOf(ClosedError);
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(p.clock.pending).toBe(0);
+  });
+
+  it('with drain resolves also when something else closes meanwhile', async () => {
+    const p = pair({}, hang);
+    await p.settle();
+    p.client.call('hang').catch(() => {});
+    const drained = vi.fn();
+    p.client.close({ drain: 500 }).then(drained);
+    await p.settle();
+    await p.client.close();
+    await p.clock.advance(5_000);
+    await p.settle();
+    expect(drained).toHaveBeenCalledTimes(1);
+  });
+
+  it('is for good where a signal asks for it', async () => {
+    const abort = new AbortController();
+    const p = pair({ signal: abort.signal });
+    await p.settle();
+    const reason = new Error('logged out');
+    abort.abort(reason);
+    await p.settle();
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'aborted', error: reason });
+    await expect(p.client.connect()).rejects.toMatchObject({ name: 'ClosedError', cause: reason });
+    expect(() => p.client.reconnect()).toThrow(ClosedError);
+    const never = pair({ signal: abort.signal });
+    await never.clock.advance(1);
+    expect(never.client.state.status).toBe('closed');
+    expect(never.sockets).toEqual([]);
+  });
+});
+
+describe('reconnect()', () => {
+  it('makes a new connection at once, tells the server why, and revives what is closed', async () => {
+    const p = pair();
+    await p.settle();
+    p.client.reconnect('new language');
+    await p.settle();
+    expect(p.sockets).toHaveLength(2);
+    expect(p.log).toEqual(['open', 'close 4001 again', 'open']);
+    expect(hello(p)).toMatchObject({ attempt: 0, cause: 'replaced 4001' });
+    await p.client.close();
+    p.client.reconnect();
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+    expect(() => p.client.reconnect('x'.repeat(124))).toThrow(DOMException);
+  });
+});
+
+describe('auth', () => {
+  it('gives the token for hello, fresh for every attempt, and never in the URL', async () => {
+    const contexts: unknown[] = [];
+    const auth: ClientOptions['auth'] = ({ attempt, everOpened, signal }) => `t${contexts.push({ attempt, everOpened, signal })}`;
+    const seen: unknown[] = [];
+    const p = pair({ auth }, { authenticate: (token) => seen.push(token) });
+    await p.settle();
+    p.socket.cut();
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(seen).toEqual(['t1', 't2']);
+    expect(hello(p)).toMatchObject({ auth: 't2', attempt: 1, cause: 'closed 1006' });
+    expect(contexts).toMatchObject([
+      { attempt: 0, everOpened: false },
+      { attempt: 1, everOpened: true },
+    ]);
+    expect(p.sockets.map(({ url }) => url)).toEqual(['wss://example.test/live', 'wss://example.test/live']);
+  });
+
+  it('that throws UnauthorizedError ends it, as unauthorized', async () => {
+    const p = pair({
+      auth: () => {
+        throw new UnauthorizedError('log in first');
+      },
+    });
+    await p.clock.advance(0);
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'unauthorized', error: { message: 'log in first' } });
+    expect(p.sockets).toEqual([]);
+    expect(p.log).toEqual(['error UNAUTHENTICATED', 'close 1006 final']);
+  });
+
+  it('that fails otherwise is a failed attempt', async () => {
+    const auth = vi.fn().mockRejectedValueOnce(new Error('the token server is down')).mockReturnValue('t');
+    const p = pair({ auth });
+    await p.clock.advance(0);
+    expect(p.client.state).toMatchObject({ status: 'waiting', attempt: 1 });
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(hello(p)).toMatchObject({ auth: 't' });
+  });
+
+  it('that hangs is given up with the attempt, and its late answer is ignored', async () => {
+    const answers: ((token: string) => void)[] = [];
+    const signals: AbortSignal[] = [];
+    const auth: ClientOptions['auth'] = ({ signal }) => {
+      signals.push(signal);
+      return new Promise((resolve) => answers.push(resolve));
+    };
+    const p = pair({ auth });
+    await p.clock.advance(10_000);
+    expect([p.client.state.status, signals[0]?.aborted]).toEqual(['waiting', true]);
+    await p.clock.advance(1_000);
+    answers[1]?.('good');
+    answers[0]?.('late');
+    await p.settle();
+    expect(hello(p)).toMatchObject({ auth: 'good' });
+    expect(p.sockets).toHaveLength(1);
+  });
+
+  it('refused with 4401 is asked once more, and the second refusal is final', async () => {
+    const auth = vi.fn(() => 'bad');
+    const p = pair({ auth });
+    p.reachable = false;
+    await refuse(p, bye({ code: 4_401 }));
+    expect(p.client.state.status).toBe('waiting');
+    await p.clock.advance(1_000);
+    await refuse(p, bye({ code: 4_401 }));
+    await p.clock.advance(60_000);
+    expect(auth).toHaveBeenCalledTimes(2);
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'unauthorized' });
+    void p.client.connect();
+    await refuse(p, bye({ code: 4_401 }));
+    expect(p.client.state.status).toBe('waiting'); // a new life, with nothing held against it
+  });
+
+  it('refused on an open connection comes back with a fresh token, each time', async () => {
+    const p = pair({ auth: () => 't' });
+    for (let i = 1; i <= 3; i++) {
+      await p.clock.advance(1_000);
+      await p.settle();
+      expect(p.client.state.status).toBe('open');
+      p.peer.close(4_401, 'expired');
+      await p.settle();
+    }
+    expect(p.client.state.status).toBe('waiting');
+  });
+
+  it('refused once, and then a network that fails, is not refused twice', async () => {
+    const p = pair({ auth: () => 't' });
+    await p.settle();
+    p.peer.close(4_401, 'expired');
+    await p.settle();
+    p.reachable = false;
+    await p.clock.advance(1_000);
+    p.socket.cut(); // never reached the server
+    await p.settle();
+    expect(p.client.state.status).toBe('waiting');
+  });
+
+  it('of somebody who is not allowed at all is final at once', async () => {
+    const p = pair({ auth: () => 't' });
+    p.reachable = false;
+    await refuse(p, bye({ code: 4_403, reconnect: false }));
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'refused' });
+  });
+});
+
+describe('the goodbye of a server', () => {
+  it('holds back what is new, lets what runs finish, and the rest goes over the next connection', async () => {
+    const got: unknown[] = [];
+    const p = pair({}, { handlers: { events: { note: (data) => void got.push(data) } } });
+    await p.settle();
+    const first = p.socket;
+    await says(p, bye({}));
+    p.client.send('note', 1);
+    await p.settle();
+    expect(first.sent).toHaveLength(1);
+    p.socket.cut();
+    await p.clock.advance(5_000);
+    await p.settle();
+    expect(got).toEqual([1]);
+  });
+
+  it('without a close is followed by one after 5 s', async () => {
+    const p = pair();
+    await p.settle();
+    await says(p, bye({ reason: 'moving' }));
+    await p.clock.advance(4_999);
+    expect(p.client.state.status).toBe('open');
+    await p.clock.advance(1);
+    expect(p.log).toEqual(['open', 'close 4100 again']);
+  });
+
+  it.each([
+    [4_800, true, 'waiting'],
+    [4_600, false, 'closed'],
+    [1_000, false, 'closed'],
+    [4_409, false, 'closed'],
+  ])('with %i wins over the code of the close: reconnect %s is %s', async (code, reconnect, status) => {
+    const p = pair();
+    await p.settle();
+    await says(p, bye({ code, reconnect }));
+    p.socket.cut();
+    expect(p.client.state.status).toBe(status);
+  });
+
+  it('does not speak for attempts that come after it', async () => {
+    const p = pair();
+    await p.settle();
+    p.peer.close(4_800, 'you are banned');
+    await p.settle();
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'refused' });
+    p.reachable = false;
+    void p.client.connect();
+    await p.settle();
+    p.socket.cut();
+    expect(p.client.state.status).toBe('waiting');
+  });
+
+  it('is obeyed in its retryAfter: overload not before it, draining spread over it', async () => {
+    const overload = pair();
+    await overload.settle();
+    overload.peer.close(4_429, 'too many', 30_000);
+    await overload.clock.advance(29_000);
+    expect(overload.sockets).toHaveLength(1);
+    const draining = pair({ random: () => 0.5 });
+    await draining.settle();
+    await says(draining, bye({ retryAfter: 8_000 }));
+    draining.socket.cut();
+    await draining.clock.advance(3_900);
+    expect(draining.sockets).toHaveLength(1);
+    await draining.clock.advance(200);
+    expect(draining.sockets).toHaveLength(2);
+  });
+});
+
+describe('liveness', () => {
+  it('hears from the server often enough, for hours of silence, and knows the way takes no time', async () => {
+    const p = pair();
+    await p.clock.advance(3_600_000);
+    expect(p.log).toEqual(['open']);
+    expect(p.frames().filter(({ type }) => type === 'pong').length).toBeGreaterThan(200);
+    expect(p.client.stats.connections).toBe(1);
+  });
+
+  it.each([
+    [{ interval: 15_000, timeout: 5_000 }, 20_000],
+    [{ interval: 2_000, timeout: 1_000 }, 3_000],
+  ])('drops a dead link with 4000 when it heard nothing for interval + timeout: %j', async (heartbeat, limit) => {
+    const p = pair({}, { heartbeat });
+    await p.settle();
+    p.socket.vanish();
+    await p.clock.advance(limit - 1);
+    expect(p.client.state.status).toBe('open');
+    await p.clock.advance(1);
+    await p.settle();
+    expect(p.log).toEqual(['open', 'error HEARTBEAT_LOST', 'close 4000 again']);
+  });
+
+  it('of a silent client is asked for by the server, which closes with 4408 then', async () => {
+    const p = pair();
+    await p.settle();
+    const { socket } = p;
+    socket.onmessage = null; // the client is stuck
+    socket.send = () => {};
+    await p.clock.advance(15_000);
+    expect(p.host.connections).toBe(1);
+    await p.clock.advance(5_000);
+    expect(socket.serverClose).toMatchObject({ code: 4_408 });
+  });
+
+  it('is doubted on waking up: a probe, and three seconds for it', async () => {
+    const p = pair();
+    await p.settle();
+    p.socket.vanish();
+    p.page.says('visible');
+    expect(p.frames().at(-1)).toMatchObject({ type: 'ping' });
+    await p.clock.advance(2_999);
+    expect(p.client.state.status).toBe('open');
+    await p.clock.advance(1);
+    expect(p.log.at(-1)).toBe('close 4000 again');
+    await p.clock.advance(250);
+    expect(p.sockets).toHaveLength(2);
+  });
+
+  it('measures the round trip by pings, and answers those of the server with their nonce', async () => {
+    const p = pair();
+    await p.settle();
+    expect(p.client.stats.roundTrip).toBe(0);
+    await says(p, { type: 'ping', nonce: 7 });
+    expect(p.frames().at(-1)).toEqual({ type: 'pong', nonce: 7 });
+    const { socket } = p;
+    const { onmessage } = socket;
+    const late: unknown[] = [];
+    socket.onmessage = (event: unknown) => late.push(event);
+    p.page.says('visible');
+    await p.clock.advance(120);
+    for (const event of late) if (typeof onmessage === 'function') onmessage.call(socket, event);
+    expect(p.client.stats.roundTrip).toBe(120);
+  });
+});
+
+describe('state events', () => {
+  it('tell every step, in order, with the one before', async () => {
+    const p = pair({ startClosed: true });
+    const steps: string[] = [];
+    p.client.addEventListener('statechange', ({ state, previous }) => void steps.push(`${previous.status} ${state.status}`));
+    await p.client.connect();
+    p.socket.cut();
+    await p.clock.advance(1_000);
+    await p.settle();
+    await p.client.close();
+    expect(steps).toEqual([
+      ...['idle connecting', 'connecting connecting', 'connecting connecting', 'connecting open', 'open waiting'],
+      ...['waiting connecting', 'connecting connecting', 'connecting connecting', 'connecting open', 'open closing', 'closing closed'],
+    ]);
+  });
+
+  it('say what waits when a connection is lost', async () => {
+    const p = pair();
+    await p.settle();
+    const unsent = vi.fn();
+    p.client.addEventListener('close', (event) => unsent(event.unsent));
+    p.client.send('note', 1);
+    p.socket.cut();
+    expect(unsent.mock.calls).toEqual([[{ lostBytes: 0, queuedMessages: 1, queuedBytes: 65 }]]);
+  });
+
+  it('let a listener close or reconnect at once', async () => {
+    const p = pair();
+    p.client.addEventListener('open', () => void p.client.close(), { once: true });
+    p.client.addEventListener('close', () => p.client.reconnect(), { once: true });
+    await p.settle();
+    expect(p.log).toEqual(['open', 'close 1000 final', 'open']);
+    expect(p.client.state.status).toBe('open');
+  });
+
+  it('do not come in the way of what follows when a hook throws', async () => {
+    const report = vi.spyOn(console, 'error').mockReturnValue();
+    const p = pair({
+      shouldReconnect: () => {
+        throw new Error('mine');
+      },
+    });
+    await p.settle();
+    p.socket.cut();
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(p.log).toEqual(['open', 'close 1006 again', 'open']);
+    expect(report).toHaveBeenCalledTimes(1);
+    report.mockRestore();
+  });
+
+  it('end where shouldReconnect says no', async () => {
+    const p = pair({ shouldReconnect: ({ code }) => code !== 1_006 });
+    await p.settle();
+    p.socket.cut();
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'refused' });
+  });
+});
+
+describe('options', () => {
+  it.each([
+    ['protocol', {}],
+    ['subprotocol', 'mine'],
+    ['auth', 'token'],
+    ['outbox', false],
+    ['outbox.maxBytes', { maxBytes: -1 }],
+    ['outbox.capacity', { capacity: 1.5 }],
+    ['outbox.overflow', { overflow: 'explode' }],
+    ['callTimeout', 0],
+    ['messageLimit', 100],
+    ['maxConcurrentCalls', -1],
+    ['iteratorBuffer', 0],
+    ['probeTimeout', Number.NaN],
+    ['closeTimeout', '2s'],
+    ['signal', {}],
+    ['clock', { now: () => 0 }],
+  ])('name the one that is bad: %s', (name, value) => {
+    expect(() => new Client('wss://example.test', odd({ startClosed: true, [name.split('.')[0] ?? name]: value }))).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`"${name}"`) }),
+    );
+  });
+
+  it.each([
+    ['ttl', { ttl: -1 }],
+    ['key', { key: 1 }],
+    ['priority', { priority: Number.NaN }],
+    ['volatile', { volatile: 'yes' }],
+  ])('of send are checked too: %s', (name, options) => {
+    const { client } = pair({ startClosed: true });
+    expect(() => client.send('note', 1, odd(options))).toThrow(`"${name}"`);
+    expect(client.stats.queuedMessages).toBe(0);
+  });
+
+  it('of call reject the call, and a bad URL throws', async () => {
+    const { client } = pair({ startClosed: true });
+    await expect(client.call('m', 1, { timeout: 0 })).rejects.toThrow('"timeout"');
+    await expect(client.call('m', 1, odd({ signal: 'no' }))).rejects.toThrow('"signal"');
+    expect(() => new Client('not a url')).toThrow(DOMException);
+  });
+
+  it('offer the subprotocol, or none', async () => {
+    const [some, none] = [pair(), pair({ subprotocol: false })];
+    await some.settle();
+    expect([some.socket.protocols, none.socket.protocols]).toEqual([['holdfast.v1.json'], []]);
+    expect(none.client.state.status).toBe('open');
+  });
+});

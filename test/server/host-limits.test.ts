@@ -1,0 +1,352 @@
+/** The server without sockets: limits, frames, life and death. */
+
+import { describe, expect, it, vi } from 'vitest';
+import { UnsupportedError } from '../../src/errors.ts';
+import { Host } from '../../src/server/host.ts';
+import { odd } from '../support/face.ts';
+import { settled } from '../support/fake-clock.ts';
+import { HELLO, hosting, types } from '../support/hosting.ts';
+
+describe('limits', () => {
+  it('close with 4413 at a message that is too large', async () => {
+    const { welcomed } = hosting({ limits: { message: 1_024 } });
+    const [peer, other] = [await welcomed(), await welcomed()];
+    await peer.says({ type: 'event', name: 'a', data: 'é'.repeat(600) });
+    expect(peer.closes).toEqual([4_413]);
+    expect(other.closes).toEqual([]);
+  });
+
+  it('close with 4429 above the rate, which time makes up for; pings and subscribes do not count', async () => {
+    const { welcomed, clock } = hosting({ limits: { rate: 1, burst: 2 } });
+    const peer = await welcomed();
+    const event = { type: 'event', name: 'a', data: 1 };
+    await peer.says(event, event);
+    await clock.advance(1_000);
+    await peer.says(event, ...Array(10).fill({ type: 'ping' }), { type: 'subscribe', id: 1, channel: 'a' });
+    expect(peer.closes).toEqual([]);
+    await peer.says(event);
+    expect(peer.closes).toEqual([4_429]);
+    expect(peer.received.at(-1)).toMatchObject({ type: 'bye', reconnect: true, retryAfter: 1_000 });
+  });
+
+  it('send away the connection too many, in all and from one address, and take another when one has gone', async () => {
+    const { connect, welcomed } = hosting({ limits: { connections: 3, connectionsPerAddress: 2 } });
+    const first = await welcomed({}, 'a');
+    await welcomed({}, 'a');
+    const third = connect('a');
+    await settled();
+    expect(third.closes).toEqual([4_429]);
+    await welcomed({}, 'b');
+    const fifth = connect('c');
+    await settled();
+    expect(fifth.closes).toEqual([4_429]);
+    expect(types(fifth.received)).toEqual(['bye']);
+    first.port.closed();
+    await welcomed({}, 'a');
+  });
+
+  it('refuse channels and calls above their number with RESOURCE_EXHAUSTED, in hello too', async () => {
+    const { connect } = hosting({ limits: { subscriptions: 1, calls: 1 }, handlers: { methods: { hang: () => new Promise(() => {}) } } });
+    const peer = connect();
+    await peer.says({ ...HELLO, subscriptions: [{ channel: 'a' }, { channel: 'b' }] });
+    expect(peer.news()[0]?.['subscriptions']).toMatchObject([{ recovered: false }, { error: { code: 'RESOURCE_EXHAUSTED' } }]);
+    const request = { type: 'request', method: 'hang' };
+    await peer.says({ type: 'subscribe', id: 1, channel: 'c' }, { ...request, id: 2 }, { ...request, id: 3 });
+    await peer.says({ type: 'subscribe', id: 4, channel: 'a' }); // has its place already
+    expect(peer.news()).toMatchObject([
+      { type: 'error', id: 3, error: { code: 'RESOURCE_EXHAUSTED' } },
+      { type: 'error', id: 1, error: { code: 'RESOURCE_EXHAUSTED' } },
+      { type: 'response', id: 4 },
+    ]);
+    expect(peer.closes).toEqual([]);
+  });
+
+  it('close a slow consumer with 4422, without a goodbye in its way', async () => {
+    const { host, welcomed } = hosting({ limits: { buffered: 1_000 } });
+    const [slow, quick] = [await welcomed(), await welcomed()];
+    slow.reach.bufferedAmount = 1_001;
+    quick.reach.bufferedAmount = 1_000;
+    host.broadcast('note', 1);
+    await settled();
+    expect([slow.closes, quick.closes]).toEqual([[4_422], []]);
+    expect(types(slow.received)).not.toContain('bye');
+    expect(host.clients).toHaveLength(1);
+  });
+
+  it('hold for ten thousand subscribes', async () => {
+    const { welcomed, host, clock } = hosting();
+    const peer = await welcomed();
+    for (let id = 1; id <= 10_000; id += 50)
+      peer.port.receive(JSON.stringify(Array.from({ length: 50 }, (_, i) => ({ type: 'subscribe', id: id + i, channel: `c${id + i}` }))));
+    await settled();
+    const answers = types(peer.news());
+    expect(answers.filter((type) => type === 'response')).toHaveLength(1_000);
+    expect(answers.filter((type) => type === 'error')).toHaveLength(9_000);
+    expect([host.publish('c1000', 1), host.publish('c1001', 1)]).toEqual([1, 0]);
+    peer.port.closed();
+    expect([host.publish('c1000', 1), clock.pending]).toEqual([0, 0]);
+  });
+
+  it('of the client are kept: a message above them ends the subscription, with an error', async () => {
+    const { host, welcomed } = hosting();
+    const [small, large] = [await welcomed({ limits: { message: 1_024, window: 1 } }), await welcomed()];
+    for (const peer of [small, large]) await peer.says({ type: 'subscribe', id: 1, channel: 'a' });
+    expect(host.publish('a', 'x'.repeat(2_000))).toBe(1);
+    expect(host.publish('a', 'short')).toBe(1);
+    await settled();
+    expect(small.news().slice(1)).toMatchObject([{ type: 'unsubscribe', channel: 'a', error: { code: 'RESOURCE_EXHAUSTED' } }]);
+    expect(types(large.news())).toEqual(['response', 'message', 'message']);
+  });
+});
+
+describe('frames', () => {
+  it.each([
+    ['request', { type: 'request', id: 1, method: 'one' }],
+    ['subscribe', { type: 'subscribe', id: 1, channel: 'a' }],
+    ['unsubscribe', { type: 'unsubscribe', id: 1, channel: 'a' }],
+    ['publish', { type: 'publish', id: 1, channel: 'a', data: 1 }],
+  ])('with an id that was used before are a violation: %s', async (_type, frame) => {
+    const { welcomed } = hosting({ handlers: { methods: { one: () => 1 } } });
+    const peer = await welcomed();
+    await peer.says({ type: 'request', id: 1, method: 'one' });
+    expect(peer.closes).toEqual([]);
+    await peer.says(frame);
+    expect(peer.closes).toEqual([4_400]);
+  });
+
+  it('of unknown types, and pongs, are ignored; frames before a broken one are handled', async () => {
+    const got: unknown[] = [];
+    const { welcomed } = hosting({ handlers: { events: { note: (data) => void got.push(data) } } });
+    const peer = await welcomed();
+    await peer.says({ type: 'later', id: -1 }, { type: 'welcome' }, { type: 'pong' }, { type: 'ping', nonce: 3 });
+    expect(peer.news()).toEqual([{ type: 'pong', nonce: 3 }]);
+    await peer.says([{ type: 'event', name: 'note', data: 1 }, { type: 'event' }, { type: 'event', name: 'note', data: 2 }]);
+    expect([got, peer.closes]).toEqual([[1], [4_400]]);
+  });
+
+  it('after one whose handler closed the client are not handled any more, in the same message or in later ones', async () => {
+    const got: unknown[] = [];
+    const note = (data: unknown, { client }: { client: { close(code: number): void } }) => {
+      got.push(data);
+      client.close(4_800);
+    };
+    const { welcomed } = hosting({ handlers: { events: { note } } });
+    const peer = await welcomed();
+    await peer.says(...[1, 3].map((data) => [data, data + 1].map((data) => ({ type: 'event', name: 'note', data }))));
+    expect([got, peer.closes]).toEqual([[1], [4_800]]);
+    expect(peer.received).toMatchObject([{ type: 'bye', code: 4_800, reconnect: false }]);
+  });
+
+  it('for what every object has find no handler', async () => {
+    const { welcomed, errors } = hosting({ handlers: { methods: {}, events: {} } });
+    const peer = await welcomed();
+    await peer.says({ type: 'event', name: 'toString', data: 1 }, { type: 'request', id: 1, method: 'constructor' });
+    expect(peer.news()).toMatchObject([{ type: 'error', id: 1, error: { code: 'UNIMPLEMENTED' } }]);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('the pulse', () => {
+  it('pings a client that talks all the time and hears nothing', async () => {
+    const { welcomed, clock } = hosting();
+    const peer = await welcomed();
+    for (let i = 0; i < 15; i++) {
+      await clock.advance(1_000);
+      await peer.says({ type: 'event', name: 'a', data: 1 });
+    }
+    expect(types(peer.news())).toEqual(['ping']);
+    expect(peer.closes).toEqual([]);
+  });
+
+  it('pings a client that hears all the time and says nothing, and gives it up', async () => {
+    const { host, welcomed, clock } = hosting();
+    const peer = await welcomed();
+    for (let i = 0; i < 20; i++) {
+      host.broadcast('note', i);
+      await clock.advance(1_000);
+    }
+    expect(types(peer.received).filter((type) => type === 'ping')).toHaveLength(1);
+    expect(peer.closes).toEqual([4_408]);
+  });
+});
+
+describe('the server', () => {
+  it('sends, broadcasts, publishes and calls, each to whom it concerns', async () => {
+    const { host, welcomed, connect } = hosting();
+    const [ann, bob] = [await welcomed(), await welcomed()];
+    const unwelcomed = connect();
+    await ann.says({ type: 'subscribe', id: 1, channel: 'a' });
+    ann.news();
+    const [annAtHost, bobAtHost] = host.clients;
+    annAtHost?.send('note', 1);
+    host.broadcast('note', 2);
+    expect(host.publish('a', 3)).toBe(1);
+    const call = bobAtHost?.call('ask', { q: 1 });
+    await settled();
+    expect(ann.news()).toEqual([
+      { type: 'event', name: 'note', data: 1 },
+      { type: 'event', name: 'note', data: 2 },
+      { type: 'message', channel: 'a', data: 3 },
+    ]);
+    expect(bob.news()).toEqual([
+      { type: 'event', name: 'note', data: 2 },
+      { type: 'request', id: 1, method: 'ask', params: { q: 1 }, timeout: 30_000 },
+    ]);
+    await bob.says({ type: 'response', id: 1, result: 'answer' });
+    expect(await call).toBe('answer');
+    bob.port.closed();
+    expect(bobAtHost?.send('note')).toBe(false);
+    await expect(bobAtHost?.call('ask')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+    expect(unwelcomed.received).toEqual([]);
+  });
+
+  it('lets no hook, handler or client harm another', async () => {
+    const throwing = () => raise(new Error('mine'));
+    const { host, welcomed, errors } = hosting({
+      onconnection: throwing,
+      nameOf: throwing,
+      handlers: { events: { bad: throwing, worse: () => Promise.reject(new Error('later')) } },
+    });
+    const [tiny, peer] = [await welcomed({ limits: { message: 1_024, window: 1 } }), await welcomed()];
+    await peer.says({ type: 'event', name: 'bad', data: 1 }, { type: 'event', name: 'worse', data: 1 });
+    await peer.says({ type: 'subscribe', id: 1, channel: 'a' });
+    await peer.says({ type: 'publish', id: 2, channel: 'a', data: 'still' });
+    host.broadcast('note', 'x'.repeat(2_000));
+    await settled();
+    expect(types(peer.news())).toEqual(['response', 'message', 'response', 'event']);
+    expect([tiny.news(), tiny.closes, peer.closes]).toEqual([[], [], []]);
+    expect(errors.map((error) => error.split(':')[0])).toEqual([
+      ...['onconnection', 'onconnection', 'the handler of bad', 'the handler of worse', 'nameOf', 'sending note'],
+    ]);
+  });
+
+  it('publishes without an id in silence, and forgets who has gone', async () => {
+    const { host, welcomed } = hosting();
+    const [ann, bob] = [await welcomed(), await welcomed()];
+    for (const peer of [ann, bob]) await peer.says({ type: 'subscribe', id: 1, channel: 'a' });
+    ann.port.closed();
+    bob.news();
+    await bob.says({ type: 'publish', channel: 'a', data: 1 });
+    expect(bob.news()).toEqual([{ type: 'message', channel: 'a', data: 1 }]);
+    expect(host.publish('a', 2)).toBe(1);
+  });
+});
+
+describe('draining', () => {
+  const slow = () => {
+    const ends: ((value: unknown) => void)[] = [];
+    return { ends, handlers: { methods: { slow: () => new Promise((resolve) => ends.push(resolve)) } } };
+  };
+
+  it('says goodbye, lets what runs finish, closes with 4100 then, and sends newcomers away', async () => {
+    const { ends, handlers } = slow();
+    const { host, welcomed, connect, clock } = hosting({ handlers });
+    const [busy, idle] = [await welcomed(), await welcomed()];
+    const opening = connect();
+    await busy.says({ type: 'request', id: 1, method: 'slow' });
+    const closed = vi.fn();
+    host.close({ drain: 3_000, retryAfter: 9_000 }).then(closed);
+    await settled();
+    const goodbye = { type: 'bye', code: 4_100, reason: expect.any(String), reconnect: true, resume: false, retryAfter: 9_000 };
+    for (const peer of [busy, idle, opening]) expect(peer.news()).toEqual([goodbye]);
+    expect([busy.closes, idle.closes, opening.closes]).toEqual([[], [4_100], [4_100]]);
+    const late = connect();
+    await late.says(HELLO);
+    expect([types(late.received), late.closes, host.isDraining]).toEqual([['bye'], [4_100], true]);
+    expect(closed).not.toHaveBeenCalled();
+    ends[0]?.('done');
+    await settled();
+    expect(busy.news()).toEqual([{ type: 'response', id: 1, result: 'done' }]);
+    expect(busy.closes).toEqual([4_100]);
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('ends when its time is over, whatever still runs', async () => {
+    const { handlers } = slow();
+    const { host, welcomed, clock } = hosting({ handlers });
+    const peer = await welcomed();
+    await peer.says({ type: 'request', id: 1, method: 'slow' });
+    const closed = vi.fn();
+    host.close({ drain: 3_000 }).then(closed);
+    await clock.advance(2_999);
+    expect(peer.closes).toEqual([]);
+    await clock.advance(1);
+    expect(peer.closes).toEqual([4_100]);
+    expect(closed).toHaveBeenCalledTimes(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('of nobody is over at once; twice it is over for both', async () => {
+    await hosting().host.close();
+    const { host, welcomed, clock } = hosting({ handlers: slow().handlers });
+    const peer = await welcomed();
+    await peer.says({ type: 'request', id: 1, method: 'slow' });
+    const [first, second] = [vi.fn(), vi.fn()];
+    host.close().then(first);
+    host.close().then(second);
+    await clock.advance(10_000);
+    expect([first.mock.calls.length, second.mock.calls.length]).toEqual([1, 1]);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    ['limits.message', { limits: { message: 10 } }],
+    ['limits.rate', { limits: { rate: 0 } }],
+    ['limits.connections', { limits: { connections: -1 } }],
+    ['heartbeat.interval', { heartbeat: { interval: 0 } }],
+    ['helloTimeout', { helloTimeout: '1s' }],
+    ['authenticate', { authenticate: 'yes' }],
+    ['handlers.methods.add', { handlers: { methods: { add: 1 } } }],
+  ])('name the one that is bad: %s', (name, options) => {
+    expect(() => new Host(odd(options))).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`"${name}"`) }),
+    );
+  });
+});
+
+describe('bad luck', () => {
+  it('a connection that cannot be sent to is given up, and harms nobody', async () => {
+    const { host, welcomed, errors } = hosting();
+    const broken = await welcomed();
+    const other = await welcomed();
+    broken.reach.failsToSend = true;
+    host.broadcast('note', 1);
+    await settled();
+    expect([broken.reach.terminated, host.clients.length, errors]).toEqual([true, 1, ['sending: Error: the socket is broken']]);
+    expect(types(other.news())).toEqual(['event']);
+    await host.close();
+    expect(types(other.news())).toEqual(['bye']);
+  });
+
+  it('a decision that never comes keeps one channel out of the welcome, not the client', async () => {
+    const authorize = ({ channel }: { channel: string }) => channel === 'good' || new Promise<boolean>(() => {});
+    const { connect, clock, host } = hosting({ authorize });
+    const peer = connect();
+    await peer.says({ ...HELLO, subscriptions: [{ channel: 'hangs' }, { channel: 'good' }] });
+    await clock.advance(2_000);
+    expect(peer.news()).toMatchObject([{ type: 'welcome', subscriptions: [{ channel: 'good', recovered: false }] }]);
+    host.publish('good', 1);
+    host.publish('hangs', 1);
+    await settled();
+    expect(peer.news()).toMatchObject([{ type: 'message', channel: 'good' }]);
+  });
+
+  it('a client is sent nothing that it did not announce', async () => {
+    const { host, welcomed } = hosting();
+    const peer = await welcomed({ features: ['channels'] });
+    const [client] = host.clients;
+    await expect(client?.call('confirm')).rejects.toBeInstanceOf(UnsupportedError);
+    expect(() => client?.send('bytes', new Uint8Array(3))).toThrow(UnsupportedError);
+    await peer.says({ type: 'subscribe', id: 1, channel: 'a' });
+    host.publish('a', new Uint8Array(3));
+    await settled();
+    expect(types(peer.news())).toEqual(['response', 'unsubscribe']);
+  });
+});
+
+function raise(error: Error): never {
+  throw error;
+}
