@@ -36,23 +36,27 @@ export class Calls<T> {
   }
 }
 
-/** How many ids may be missing below the highest one before the lowest are taken for used. */
-const GAPS = 1_024;
+/** How many ids beyond a gap are remembered at least; when there are twice as many, the gaps below are taken for used. */
+const REMEMBERED = 1_024;
 
 /** The ids that a peer has used. Ids mostly come without gaps, so that only the few beyond a gap have to be remembered. */
 export class UsedIds {
   /** Every id up to here was used, or will not be accepted any more. */
   #floor = 0;
-  readonly #beyond = new Set<number>();
+  #beyond = new Set<number>();
 
   /** Notes an id; false when it was used before. */
   add(id: number): boolean {
     if (id <= this.#floor || this.#beyond.has(id)) return false;
     this.#beyond.add(id);
-    if (this.#beyond.size > GAPS) this.#floor = Math.min(...this.#beyond);
-    else if (id === this.#floor + 1) this.#floor = id;
-    this.#beyond.delete(this.#floor);
+    if (this.#beyond.size > 2 * REMEMBERED) this.#forget();
     while (this.#beyond.delete(this.#floor + 1)) this.#floor++;
     return true;
+  }
+
+  #forget(): void {
+    const ids = [...this.#beyond].sort((a, b) => a - b);
+    this.#floor = ids[ids.length - REMEMBERED - 1] as number;
+    this.#beyond = new Set(ids.slice(-REMEMBERED));
   }
 }

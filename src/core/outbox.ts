@@ -10,7 +10,7 @@ export interface OutboxLimits {
   readonly maxBytes: number;
   /** Most entries it holds. @default Infinity */
   readonly capacity: number;
-  /** What happens when there is no room: the caller gets an error, the oldest of the lowest priority go, or the new one does. @default 'throw' */
+  /** What happens when there is no room: the caller gets an error, the oldest of the lowest priority go (unless the new one has a lower one still), or the new one does. @default 'throw' */
   readonly overflow: 'throw' | 'drop-oldest' | 'drop-newest';
 }
 
@@ -87,7 +87,11 @@ export class Outbox<T> {
     if (!possible || (overflow !== 'drop-oldest' && !fits())) return { entry: undefined, drops: [] };
     const drops: Dropped<T>[] = [];
     if (previous && this.remove(previous)) drops.push({ value: previous.value, reason: 'replaced' });
-    while (this.#size >= capacity || this.#bytes + cost > maxBytes) drops.push({ value: this.#dropOldest(), reason: 'overflow' });
+    while (this.#size >= capacity || this.#bytes + cost > maxBytes) {
+      const lowest = this.#lanes.at(-1) as Lane<T>;
+      if (lowest.priority > options.priority) return { entry: undefined, drops }; // it is not worth what would have to go for it
+      drops.push({ value: this.#dropFrom(lowest), reason: 'overflow' });
+    }
     const entry: Entry<T> = { value, ...options };
     this.#laneOf(options.priority).entries.add(entry);
     if (options.key !== undefined) this.#keys.set(options.key, entry);
@@ -132,8 +136,8 @@ export class Outbox<T> {
     return this.#lanes[0]?.iterator.next().value;
   }
 
-  #dropOldest(): T {
-    const entry: Entry<T> = this.#lanes.at(-1)?.iterator.next().value;
+  #dropFrom(lane: Lane<T>): T {
+    const entry: Entry<T> = lane.iterator.next().value;
     this.remove(entry);
     return entry.value;
   }

@@ -5,7 +5,7 @@
  * ```
  *  idle ──want──► subscribing ──confirmed──► subscribed ──lost · demanded anew──► subscribing
  *                     │ refused                   │ ended by the server
- *                     └──────────► failed ◄───────┘        failed ──want──► subscribing
+ *                     └──────────► failed ◄───────┘        failed ──want · lost, if it was for the moment──► subscribing
  *  any ──release──► idle
  * ```
  *

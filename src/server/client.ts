@@ -17,14 +17,7 @@ import {
 import { Responder } from '../responder.ts';
 import { Batch } from '../wire/batch.ts';
 import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
-import {
-  type Bye,
-  type ClientFrame,
-  type Declaration,
-  FROM_CLIENT,
-  type Hello,
-  type Outgoing,
-} from '../wire/frames.ts';
+import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing } from '../wire/frames.ts';
 import { Close, FEATURES, pongTo, VERSION } from '../wire/holdfast.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { HostSettings, PeerRequest } from './options.ts';

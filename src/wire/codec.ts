@@ -27,6 +27,7 @@ export function encodePayload(value: unknown): Payload | undefined {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
   if (isBuffer(value)) return new Uint8Array(value).slice();
   if (/^(Blob|File)$/.test(tagOf(value))) throw new TypeError('A Blob cannot be sent: send `await blob.arrayBuffer()`');
+  if (tagOf(value) === 'SharedArrayBuffer') throw new TypeError('Shared memory cannot be sent: send a copy');
   const json = stringify(value);
   if (json === undefined) throw new TypeError(`A ${typeof value} cannot be sent`);
   return json;
@@ -94,7 +95,7 @@ function binary(message: unknown): unknown {
 
 function utf8(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new ProtocolError('A binary message begins with UTF-8');
   }

@@ -47,7 +47,7 @@ const DECLARATIONS_LIMIT = 48 * 1_024;
 /** Codes that are repeated once: proxies send some of them too. */
 const DOUBTFUL: readonly number[] = [1002, 1003, 1007, 1008, 1010, 1015];
 /** Codes that another attempt cannot change. */
-const FINAL: readonly number[] = [4400, 4403, 4404, 4406, 4410];
+const FINAL: readonly number[] = [4400, 4403, 4404, 4406, 4409, 4410];
 
 /** The protocol of `holdfast/server`. */
 export const holdfast: Protocol = {
@@ -114,13 +114,13 @@ async function answerTo(socket: OpeningSocket, opening: Opening): Promise<{ welc
 function classify({ kind, code, error, welcomed, bye, suspects, unauthorized }: Ending): EndingVerdict {
   if (error instanceof UnauthorizedError) return 'unauthorized';
   const said = bye?.code ?? code;
-  if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return unauthorized ? 'unauthorized' : 'retry';
-  if (bye) return bye.reconnect ? 'retry' : said === Close.SUPERSEDED ? 'superseded' : 'refused';
+  const final = said === Close.SUPERSEDED ? 'superseded' : 'refused';
+  if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return unauthorized || bye?.reconnect === false ? 'unauthorized' : 'retry';
+  if (bye) return bye.reconnect ? 'retry' : final;
   if (kind === 'violation') return 'suspect';
   if (!welcomed) return rawVerdict(code);
-  if (code === Close.SUPERSEDED) return 'superseded';
   if (DOUBTFUL.includes(code)) return suspects > 0 ? 'refused' : 'suspect';
-  return FINAL.includes(code) || (code >= 4800 && code <= 4999) ? 'refused' : 'retry';
+  return FINAL.includes(code) || (code >= 4800 && code <= 4999) ? final : 'retry';
 }
 
 /** The answer to a ping: its nonce and nothing else that came with it. */

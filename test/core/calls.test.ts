@@ -90,13 +90,13 @@ describe('the ids that a peer has used', () => {
     expect(used(ids)).toEqual(fresh);
   });
 
-  it('are forgotten into the floor beyond 1,024 gaps: what was left out below is not taken any more', () => {
-    const even = Array.from({ length: 1_025 }, (_, i) => 2 * (i + 1));
-    expect(used([...even.slice(0, 1_024), 1])).toEqual(Array(1_025).fill(true)); // 1,024 are remembered, and 1 is free
-    const results = used([...even, 1, 2, 3, 4, 2_050, 2_052]);
-    expect(results.slice(0, 1_025)).toEqual(Array(1_025).fill(true));
-    // The floor rose to 2, the lowest: 1 is refused though it was not used, 3 is still free.
-    expect(results.slice(1_025)).toEqual([false, false, true, false, false, true]);
+  it('are forgotten into the floor when too many gaps are open: what was left out below is not taken any more', () => {
+    const even = Array.from({ length: 2_049 }, (_, i) => 2 * (i + 1));
+    expect(used([...even.slice(0, 2_048), 1])).toEqual(Array(2_049).fill(true)); // so many are remembered, and 1 is free
+    const results = used([...even, 1, 2, 2_049, 2_051, 2_052, 4_098, 4_100]);
+    expect(results.slice(0, 2_049)).toEqual(Array(2_049).fill(true));
+    // The floor rose to 2,050, so that 1,024 are left: below it everything is refused, used or not.
+    expect(results.slice(2_049)).toEqual([false, false, false, true, false, false, true]);
   });
 
   it('stay few and quick to look up when a peer skips every second id', () => {

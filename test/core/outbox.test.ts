@@ -171,6 +171,13 @@ describe('an outbox without room', () => {
     expect(drain()).toEqual(['big']);
   });
 
+  it('drops nothing that is worth more than what comes', () => {
+    const { outbox, add } = box({ capacity: 1, overflow: 'drop-oldest' });
+    add('high', { priority: 1 });
+    expect(add('low', { priority: 0 })).toMatchObject({ entry: undefined, drops: [] });
+    expect(outbox.size).toBe(1);
+  });
+
   it.each(['throw', 'drop-newest', 'drop-oldest'] as const)('drops nothing for what could never fit (%s)', (overflow) => {
     const { add, drain } = box({ maxBytes: 200, overflow });
     add('a', { key: 'k' });
@@ -291,6 +298,7 @@ describe('any use of an outbox', () => {
           this.waiting = before;
           return { accepted: false, drops: [] };
         }
+        if (lowest > options.priority) return { accepted: false, drops };
         this.without(oldest.value);
         drops.push(`${oldest.value} overflow`);
       }

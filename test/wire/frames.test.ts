@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import { ProtocolError } from '../../src/errors.ts';
+import { FROM_CLIENT, FROM_SERVER, frameOf } from '../../src/wire/frames.ts';
+
+/** What a field may hold, by the table of the protocol: values that are taken, and values that are not. */
+interface Kind {
+  readonly good: readonly unknown[];
+  readonly bad: readonly unknown[];
+}
+
+const NOT_TEXT = [0, true, [], {}, ['a']];
+const NOT_WHOLE = [-1, 0.5, 1e300, 2 ** 53, Number.NaN, Infinity, '1', true, [], {}, [1]];
+const TEXT: Kind = { good: ['', 'a', '\u0000', '💧', '__proto__'], bad: [...NOT_TEXT, null] };
+const FLAG: Kind = { good: [true, false], bad: [0, 1, 'true', '', null, [], {}] };
+const WHOLE: Kind = { good: [0, 1, 4_000, Number.MAX_SAFE_INTEGER], bad: [...NOT_WHOLE, null] };
+const ID: Kind = { good: [1, 2, Number.MAX_SAFE_INTEGER], bad: [...NOT_WHOLE, null, 0, -0] };
+const DATA: Kind = { good: [null, 0, '', false, [], {}, new Uint8Array(3)], bad: [] };
+const TEXTS: Kind = { good: [[], ['a'], ['a', 'b']], bad: ['a', {}, null, [1], ['a', null], [['a']], { length: 0 }] };
+const LIMITS: Kind = {
+  good: [
+    { message: 1, window: 0 },
+    { message: 262_144, window: 256, more: 1 },
+  ],
+  bad: [
+    null,
+    [],
+    'x',
+    {},
+    { message: 1 },
+    { window: 1 },
+    { message: 0, window: 1 },
+    { message: 1, window: -1 },
+    { message: '1', window: 1 },
+  ],
+};
+const HEARTBEAT: Kind = {
+  good: [{ interval: 1, timeout: 1 }],
+  bad: [null, [], {}, { interval: 1 }, { interval: 0, timeout: 1 }, { interval: 1, timeout: 0.5 }, { interval: '1', timeout: 1 }],
+};
+const GOOD_ERROR = { code: 'X', message: 'm', data: { any: [1] }, retryAfter: 0.5 };
+const BAD_ERRORS = [[], 'x', 1, {}, { code: 1 }, { code: null }, { code: 'X', message: 1 }, { code: 'X', retryAfter: -1 }];
+const ERROR: Kind = {
+  good: [GOOD_ERROR, { code: '' }, { code: 'X', message: null, data: null, retryAfter: null }],
+  bad: [...BAD_ERRORS, null, { message: 'm' }, { code: 'X', retryAfter: '1' }, { code: 'X', retryAfter: Infinity }],
+};
+const optional = ({ good, bad }: Kind): Kind => ({ good: [...good, null], bad: bad.filter((value) => value !== null) });
+const MILLISECONDS = optional({ good: [0, 0.5, 1e9], bad: [-1, Number.NaN, Infinity, '1', true, [], {}] });
+const DECLARED = optional({
+  good: [[], [{ channel: '' }], [{ channel: 'a', params: { any: 1 } }, { channel: 'b' }]],
+  bad: ['a', {}, [1], [null], [{}], [{ channel: 1 }], [{ channel: 'a' }, {}]],
+});
+const RESULTS = optional({
+  good: [[], [{ channel: 'a' }], [{ channel: 'a', recovered: true, error: GOOD_ERROR }], [{ channel: 'a', recovered: null, error: null }]],
+  bad: ['a', {}, [1], [{}], [{ channel: 'a', recovered: 1 }], ...BAD_ERRORS.map((error) => [{ channel: 'a', error }])],
+});
+
+interface Fields {
+  readonly required?: Readonly<Record<string, Kind>>;
+  readonly optional?: Readonly<Record<string, Kind>>;
+}
+
+const COMMON: Readonly<Record<string, Fields>> = {
+  ping: { optional: { nonce: optional(WHOLE) } },
+  pong: { optional: { nonce: optional(WHOLE) } },
+  bye: { required: { code: WHOLE, reconnect: FLAG, resume: FLAG }, optional: { reason: optional(TEXT), retryAfter: MILLISECONDS } },
+  event: { required: { name: TEXT, data: DATA } },
+  request: { required: { id: ID, method: TEXT }, optional: { params: DATA, timeout: MILLISECONDS } },
+  response: { required: { id: ID }, optional: { result: DATA } },
+  error: { required: { id: ID, error: ERROR } },
+  cancel: { required: { id: ID } },
+};
+
+const SIDES = [
+  [
+    'client',
+    FROM_CLIENT,
+    {
+      ...COMMON,
+      hello: {
+        required: { version: ID, features: TEXTS, limits: LIMITS, attempt: WHOLE },
+        optional: { auth: DATA, subscriptions: DECLARED, cause: optional(TEXT) },
+      },
+      subscribe: { required: { id: ID, channel: TEXT }, optional: { params: DATA } },
+      unsubscribe: { required: { id: ID, channel: TEXT } },
+      publish: { required: { channel: TEXT, data: DATA }, optional: { id: optional(ID) } },
+    },
+  ],
+  [
+    'server',
+    FROM_SERVER,
+    {
+      ...COMMON,
+      welcome: {
+        required: { version: ID, features: TEXTS, resumed: FLAG, heartbeat: HEARTBEAT, limits: LIMITS },
+        optional: { subscriptions: RESULTS },
+      },
+      unsubscribe: { required: { channel: TEXT }, optional: { error: optional(ERROR), resubscribe: optional(FLAG) } },
+      message: { required: { channel: TEXT, data: DATA }, optional: { offset: optional(WHOLE), from: optional(TEXT) } },
+    },
+  ],
+] as const satisfies readonly (readonly [string, typeof FROM_CLIENT | typeof FROM_SERVER, Readonly<Record<string, Fields>>])[];
+
+describe.each(SIDES)('what a %s sends', (_side, shapes, table: Readonly<Record<string, Fields>>) => {
+  const read = (value: unknown) => frameOf<never>(value, shapes as never);
+
+  it('has exactly the types of the table', () => {
+    expect(Object.keys(shapes.shapes).sort()).toEqual(Object.keys(table).sort());
+  });
+
+  describe.each(Object.entries(table))('%s', (type, { required = {}, optional = {} }) => {
+    const least = { type, ...Object.fromEntries(Object.entries(required).map(([name, { good }]) => [name, good[0]])) };
+    const fields = Object.entries({ ...required, ...optional });
+
+    it('is taken with nothing but its required fields, as it is', () => {
+      expect(read(least)).toBe(least);
+    });
+
+    it('is taken with fields that nobody knows', () => {
+      expect(read({ ...least, seq: 'x', toString: null, nested: { type: 1 } })).toBeDefined();
+    });
+
+    it('is refused when a required field is missing, or only inherited', () => {
+      for (const name of Object.keys(required)) {
+        const { [name]: value, ...rest } = least as Record<string, unknown>;
+        const said = `A frame of type ${type} has no valid "${name}"`;
+        expect(() => read(rest), name).toThrow(new ProtocolError(said));
+        expect(() => read(Object.assign(Object.create({ [name]: value }), rest)), `inherited ${name}`).toThrow(ProtocolError);
+      }
+    });
+
+    it('is taken with every value that a field may have', () => {
+      for (const [name, { good }] of fields)
+        for (const value of good) expect(read({ ...least, [name]: value }), name).toMatchObject({ [name]: value });
+    });
+
+    it('is refused at every value that a field may not have', () => {
+      for (const [name, { bad }] of fields)
+        for (const value of bad) expect(() => read({ ...least, [name]: value }), `${name}: ${show(value)}`).toThrow(ProtocolError);
+    });
+  });
+
+  it.each(['unknown', '', 'Ping', 'ping ', 'constructor', 'toString', '__proto__', 'hasOwnProperty'])(
+    'of the unknown type "%s" is ignored',
+    (type) => {
+      expect(read({ type, id: 'whatever' })).toBeUndefined();
+    },
+  );
+
+  it.each([null, undefined, 1, 'ping', true, [], [{ type: 'ping' }], () => {}])('%s is no frame', (value) => {
+    expect(() => read(value)).toThrow(new ProtocolError('A frame is an object'));
+  });
+
+  it.each([undefined, null, 1, ['ping'], { toString: () => 'ping' }, true])('with the type %s is no frame', (type) => {
+    expect(() => read({ type })).toThrow(new ProtocolError('A frame has a type'));
+  });
+});
+
+describe('the types that belong to the other side', () => {
+  it.each(['welcome', 'message'])('%s is unknown to a server', (type) => {
+    expect(frameOf({ type }, FROM_CLIENT)).toBeUndefined();
+  });
+
+  it.each(['hello', 'subscribe', 'publish'])('%s is unknown to a client', (type) => {
+    expect(frameOf({ type }, FROM_SERVER)).toBeUndefined();
+  });
+
+  it.each(['ack', 'skip', 'auth', 'item', 'end', 'credit', 'presence'])(
+    '%s, which comes with later features, is unknown to both',
+    (type) => {
+      expect([frameOf({ type }, FROM_CLIENT), frameOf({ type }, FROM_SERVER)]).toEqual([undefined, undefined]);
+    },
+  );
+});
+
+function show(value: unknown): string {
+  return JSON.stringify(value) ?? String(value);
+}

@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest';
+import { HoldfastError, ProtocolError, UnauthorizedError } from '../../src/errors.ts';
+import { Batch } from '../../src/wire/batch.ts';
+import type { Bye } from '../../src/wire/frames.ts';
+import { holdfast, SUBPROTOCOL } from '../../src/wire/holdfast.ts';
+import type { Ending, EndingVerdict, Opened, Opening } from '../../src/wire/protocol.ts';
+import { pair } from '../support/link.ts';
+
+const WELCOME = {
+  type: 'welcome',
+  version: 1,
+  features: ['calls', 'channels', 'binary'],
+  resumed: false,
+  heartbeat: { interval: 15_000, timeout: 5_000 },
+  limits: { message: 1_000, window: 256 },
+};
+const BYE: Bye = { type: 'bye', code: 4600, reconnect: true, resume: false };
+
+/** Opens against a server that says these messages, one after the other; then the connection ends. */
+async function opening(messages: readonly unknown[], over: Partial<Opening> = {}) {
+  if (!holdfast.open) throw new Error('the protocol has no opening');
+  const sent: unknown[] = [];
+  const byes: Bye[] = [];
+  const left = messages.map((message) => (typeof message === 'object' && !ArrayBuffer.isView(message) ? JSON.stringify(message) : message));
+  const socket = {
+    protocol: SUBPROTOCOL,
+    send: (message: unknown) => void sent.push(message),
+    receive: async () => {
+      if (left.length === 0) throw new HoldfastError('HANDSHAKE_FAILED', 'over');
+      return left.shift();
+    },
+  };
+  const about: Opening = {
+    auth: undefined,
+    attempt: 0,
+    cause: undefined,
+    limit: 262_144,
+    subscriptions: () => [],
+    bye: (frame) => void byes.push(frame),
+    ...over,
+  };
+  let opened: Opened | undefined;
+  let error: unknown;
+  try {
+    opened = await holdfast.open(socket, about);
+  } catch (thrown) {
+    error = thrown;
+  }
+  return { opened, error, sent, byes, left };
+}
+
+describe('hello', () => {
+  const helloOf = async (over: Partial<Opening>) => {
+    const { sent } = await opening([WELCOME], over);
+    expect(sent).toHaveLength(1);
+    return JSON.parse(String(sent[0])) as unknown;
+  };
+
+  it('says what must be said, and nothing else', async () => {
+    expect(await helloOf({ limit: 4_096 })).toEqual({
+      type: 'hello',
+      version: 1,
+      features: ['calls', 'channels', 'binary'],
+      limits: { message: 4_096, window: 256 },
+      attempt: 0,
+    });
+  });
+
+  it('carries credentials, channels, and how the connection before ended', async () => {
+    const subscriptions = [{ channel: 'a' }, { channel: 'b', params: { since: 3 } }];
+    const hello = await helloOf({ auth: { token: 't' }, attempt: 3, cause: 'closed 1006', subscriptions: () => subscriptions });
+    expect(hello).toMatchObject({ auth: { token: 't' }, attempt: 3, cause: 'closed 1006', subscriptions });
+  });
+
+  it.each([null, '', 0, false])('carries credentials that look like none: %j', async (auth) => {
+    expect(await helloOf({ auth })).toMatchObject({ auth });
+  });
+});
+
+describe('the opening', () => {
+  it('is over with the welcome, which says what the server offers and takes', async () => {
+    const { opened, left, byes } = await opening([WELCOME, { type: 'ping' }]);
+    expect(opened).toEqual({
+      capabilities: {
+        calls: true,
+        serverCalls: true,
+        cancel: true,
+        channels: true,
+        binary: true,
+        streams: false,
+        resume: false,
+        recovery: false,
+      },
+      limit: 1_000,
+      heartbeat: { interval: 15_000, timeout: 5_000 },
+      subscriptions: [],
+      resumed: false,
+    });
+    expect([left.length, byes]).toEqual([1, []]);
+  });
+
+  it.each([
+    ['calls', { calls: true, serverCalls: true, cancel: true }],
+    ['channels', { channels: true }],
+    ['binary', { binary: true }],
+    ['resume', {}],
+    ['constructor', {}],
+  ])('with the feature %s alone has that and no more', async (feature, has) => {
+    const nothing = { calls: false, serverCalls: false, cancel: false, channels: false, binary: false };
+    const { opened } = await opening([{ ...WELCOME, features: [feature] }]);
+    expect(opened?.capabilities).toEqual({ ...nothing, streams: false, resume: false, recovery: false, ...has });
+  });
+
+  it.each([[undefined], [null], [[]]])('without results has no subscriptions: %j', async (subscriptions) => {
+    expect((await opening([{ ...WELCOME, subscriptions }])).opened?.subscriptions).toEqual([]);
+  });
+
+  it('hands on what became of the channels', async () => {
+    const subscriptions = [
+      { channel: 'a', recovered: false },
+      { channel: 'b', error: { code: 'NOT_FOUND' } },
+    ];
+    expect((await opening([{ ...WELCOME, subscriptions }])).opened?.subscriptions).toEqual(subscriptions);
+  });
+
+  it('waits on for the close after a goodbye, and tells of it', async () => {
+    const { error, byes } = await opening([BYE]);
+    expect(byes).toEqual([BYE]);
+    expect(error).toMatchObject({ code: 'HANDSHAKE_FAILED' });
+  });
+
+  it('ignores what it does not know', async () => {
+    expect((await opening([{ type: 'later' }, [{ type: 'news' }, { type: 'more' }], WELCOME])).opened?.limit).toBe(1_000);
+  });
+
+  it.each<[string, unknown]>([
+    ['a text that is not JSON', 'hello!'],
+    ['an empty text', ''],
+    ['what is neither text nor bytes', 1],
+    ['bytes', new Uint8Array([1, 2, 3])],
+    ['an empty batch', '[]'],
+    ['a ping', { type: 'ping' }],
+    ['an event', { type: 'event', name: 'n', data: 1 }],
+    ['an event in bytes', new Uint8Array([...new TextEncoder().encode('{"type":"event","name":"n"}'), 0xff, 1])],
+    ['a welcome without limits', { ...WELCOME, limits: undefined }],
+    ['a welcome with a limit of 0', { ...WELCOME, limits: { message: 0, window: 1 } }],
+    ['a welcome without features', { ...WELCOME, features: 'calls' }],
+    ['a welcome of version 0', { ...WELCOME, version: 0 }],
+    ['a welcome of a higher version', { ...WELCOME, version: 2 }],
+    ['a welcome with a bad result', { ...WELCOME, subscriptions: [{ channel: 1 }] }],
+    ['a goodbye that is none', { type: 'bye' }],
+  ])('is a violation at %s', async (_, message) => {
+    const { error, opened } = await opening([message]);
+    expect(opened).toBeUndefined();
+    expect(error).toBeInstanceOf(ProtocolError);
+  });
+});
+
+describe('the opening between a client and a server', () => {
+  it('delivers what shares a message with the welcome', async () => {
+    const p = pair({}, { onconnection: (client) => void client.send('first', 1) });
+    const events: unknown[] = [];
+    p.client.on('first', (data) => void events.push(data));
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+    expect(events).toEqual([1]);
+  });
+
+  it('succeeds with more channels than fit into a hello: the others are asked for by frame', async () => {
+    const p = pair();
+    const channels = Array.from({ length: 700 }, (_, i) => p.client.channel(`${'x'.repeat(100)} ${i}`));
+    for (const channel of channels) channel.subscribe(() => {});
+    await p.settle();
+    expect(p.socket.serverClose).toBeUndefined();
+    expect(channels.filter(({ state }) => state.status === 'subscribed')).toHaveLength(700);
+    expect(String(p.socket.sent[0]).length).toBeLessThanOrEqual(65_536);
+  });
+
+  it('succeeds where the answer would be more than the client takes', async () => {
+    const p = pair({ messageLimit: 1_024 });
+    const channels = Array.from({ length: 60 }, (_, i) => p.client.channel(`room ${i}`));
+    for (const channel of channels) channel.subscribe(() => {});
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+    expect(channels.filter(({ state }) => state.status === 'subscribed')).toHaveLength(60);
+  });
+});
+
+describe('what a close means', () => {
+  const ending = (code: number, over: Partial<Ending> = {}): EndingVerdict =>
+    holdfast.classify({ kind: 'closed', code, welcomed: true, bye: undefined, suspects: 0, unauthorized: false, ...over });
+  const bye = (code: number, reconnect: boolean): Bye => ({ ...BYE, code, reconnect });
+
+  describe('after the welcome, by the table', () => {
+    it.each([1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014])('%d is normal: again', (code) => expect(ending(code)).toBe('retry'));
+
+    it.each([1002, 1003, 1007, 1008, 1010, 1015])('%d is tried once more, and then final', (code) => {
+      expect([ending(code), ending(code, { suspects: 1 }), ending(code, { suspects: 2 })]).toEqual(['suspect', 'refused', 'refused']);
+    });
+
+    it.each([1009, 4413])('%d is too large: again', (code) => expect(ending(code, { suspects: 2 })).toBe('retry'));
+
+    it.each([4000, 4001, 4002, 4100, 4408, 4412, 4422, 4429])('%d: again', (code) => expect(ending(code)).toBe('retry'));
+
+    it.each([4400, 4403, 4404, 4406, 4410])('%d is final', (code) => expect(ending(code)).toBe('refused'));
+
+    it('4003, which the client says itself, is tried three times', () => {
+      expect(ending(4003, { kind: 'violation' })).toBe('suspect');
+      expect(ending(4003, { kind: 'violation', suspects: 1, welcomed: false })).toBe('suspect');
+    });
+
+    it('4401 is tried once with a fresh token', () => {
+      expect([ending(4401), ending(4401, { unauthorized: true })]).toEqual(['retry', 'unauthorized']);
+    });
+
+    it('4409 is superseded', () => expect(ending(4409)).toBe('superseded'));
+
+    it.each([4600, 4700, 4799])('%d, by the application: again', (code) => expect(ending(code)).toBe('retry'));
+    it.each([4800, 4900, 4999])('%d, by the application, is final', (code) => expect(ending(code)).toBe('refused'));
+    it.each([0, 1004, 1016, 2999, 3000, 3999, 4004, 4099, 4411, 4430, 4500, 4599, 5000])('%d is unknown: again', (code) =>
+      expect(ending(code)).toBe('retry'),
+    );
+  });
+
+  describe('with a goodbye', () => {
+    it.each([1000, 1006, 1008, 4400, 4403, 4800])('that says come back, %d is no end', (code) =>
+      expect(ending(code, { bye: bye(code, true), suspects: 2 })).toBe('retry'),
+    );
+
+    it.each([1000, 1001, 1006, 1011, 4100, 4429, 4600])('that says stay away, %d is final', (code) =>
+      expect(ending(code, { bye: bye(code, false) })).toBe('refused'),
+    );
+
+    it('its code counts, not the one of the close', () => {
+      expect(ending(1006, { bye: bye(4409, false) })).toBe('superseded');
+      expect(ending(4409, { bye: bye(4600, true) })).toBe('retry');
+      expect(ending(1006, { bye: bye(4401, true), unauthorized: true })).toBe('unauthorized');
+      expect(ending(4401, { bye: bye(4600, true), unauthorized: true })).toBe('retry');
+    });
+
+    it('counts before the welcome too', () => {
+      expect(ending(4403, { welcomed: false, bye: bye(4403, false) })).toBe('refused');
+      expect(ending(1002, { welcomed: false, bye: bye(1002, true) })).toBe('retry');
+      expect(ending(4401, { welcomed: false, bye: bye(4401, true) })).toBe('retry');
+      expect(ending(4401, { welcomed: false, bye: bye(4401, true), unauthorized: true })).toBe('unauthorized');
+    });
+
+    it('counts more than what came after it', () => expect(ending(4003, { kind: 'violation', bye: bye(4100, true) })).toBe('retry'));
+  });
+
+  describe('before the welcome, by the raw table', () => {
+    it.each([1002, 1003, 1007, 1009, 1010, 1015])('%d is suspect, however often: three are counted elsewhere', (code) => {
+      expect([0, 1, 2].map((suspects) => ending(code, { welcomed: false, suspects }))).toEqual(['suspect', 'suspect', 'suspect']);
+    });
+
+    it.each([1000, 1001, 1006, 1008, 1011, 4400, 4401, 4403, 4404, 4406, 4409, 4410, 4800])(
+      '%d ends nothing: who said it is unknown',
+      (code) => expect(ending(code, { welcomed: false, unauthorized: true, suspects: 2 })).toBe('retry'),
+    );
+  });
+
+  it('is that nobody is logged in, when the credentials say so', () => {
+    for (const welcomed of [true, false])
+      expect(ending(1006, { kind: 'failed', welcomed, error: new UnauthorizedError() })).toBe('unauthorized');
+    expect(ending(1006, { kind: 'failed', welcomed: false, error: new HoldfastError('CONNECTION_FAILED', 'no') })).toBe('retry');
+  });
+});
+
+describe('the protocol', () => {
+  it('reads what it writes, in batches', () => {
+    expect(holdfast.batches).toBe(true);
+    const batch = new Batch(Infinity);
+    const frames = [
+      { type: 'ping', nonce: 3 },
+      { type: 'cancel', id: 7 },
+    ] as const;
+    for (const frame of frames) batch.add(holdfast.encode(frame, undefined) ?? '', 10);
+    expect(batch.take().flatMap((message) => [...holdfast.decode(message)])).toEqual(frames);
+  });
+
+  it('takes nothing that only a server takes', () => {
+    expect([...holdfast.decode('{"type":"hello"}')]).toEqual([]);
+    expect(() => [...holdfast.decode('{"type":"message"}')]).toThrow(ProtocolError);
+  });
+});
