@@ -13,8 +13,13 @@ const modules = {
       formats: ['es' as const],
     },
     rolldownOptions: {
-      external: [/^node:/, 'ws', 'typescript-event-target'],
-      output: { preserveModules: true, preserveModulesRoot: 'src', entryFileNames: '[name].js' },
+      // What is not external comes along, so that a page can load the modules as they are, without a bundler or an import map.
+      external: [/^node:/, 'ws'],
+      output: {
+        preserveModules: true,
+        preserveModulesRoot: 'src',
+        entryFileNames: ({ name }: { name: string }) => `${name.replace(/^.*node_modules\/([^/]*)\/.*$/, 'vendor/$1')}.js`,
+      },
     },
   },
 };

@@ -1,9 +1,9 @@
 /** A channel: what others publish, as events, to handlers, or in a `for await` loop. It sees the client as a small {@link ChannelHost}. */
 
-import { TypedEventTarget } from 'typescript-event-target';
 import type { Waiting } from './caller.ts';
 import type { ChannelState } from './core/subscriptions.ts';
 import { ClosedError } from './errors.ts';
+import { OurEventTarget } from './event-target.ts';
 import { ChannelMessageEvent, ChannelStateEvent, GapEvent } from './events.ts';
 import { MessageIterator } from './iterator.ts';
 import { Outcome } from './outcome.ts';
@@ -78,7 +78,7 @@ interface Listener<T> {
  * The server is asked for it when the first handler or iterator comes, and told when the last one has gone, a tick later, so that
  * leaving and coming back in one task is neither. `addEventListener` alone asks for nothing.
  */
-export class Channel<T = unknown> extends TypedEventTarget<ChannelEventMap<T>> {
+export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   readonly name: string;
   readonly #host: ChannelHost;
   /** What the server is told when it is subscribed. */

@@ -3,7 +3,6 @@
  * told to whom. What goes over the wire is in conversation.ts, channels are in channel.ts.
  */
 
-import { TypedEventTarget } from 'typescript-event-target';
 import type { UrlSource } from './address.ts';
 import type { DropCause, Question } from './caller.ts';
 import type { Channel } from './channel.ts';
@@ -16,6 +15,7 @@ import type { Anything, Channels, Contract, Events, Methods, Name, Optional, Par
 import { Conversation, type Delivery } from './conversation.ts';
 import type { Loss, State } from './core/state.ts';
 import { ClosedError, UnsupportedError } from './errors.ts';
+import { OurEventTarget } from './event-target.ts';
 import {
   ClientDropEvent,
   ClientErrorEvent,
@@ -54,7 +54,7 @@ const DRAIN_LOOK = 25;
  * const sum = await client.call('add', { a: 1, b: 2 });
  * client.channel('room:kelp').subscribe((message) => console.log(message));
  */
-export class Client<C extends Contract = Anything> extends TypedEventTarget<ClientEventMap> {
+export class Client<C extends Contract = Anything> extends OurEventTarget<ClientEventMap> {
   readonly #settings: ClientSettings;
   readonly #conversation: Conversation;
   readonly #channels: ChannelDirectory;

@@ -35,7 +35,7 @@ export interface Anything extends Contract {
   readonly channels: Record<string, unknown>;
 }
 
-type Get<T, K extends PropertyKey> = T extends Readonly<Record<K, infer V>> ? NonNullable<V> : Record<never, never>;
+type Get<T, K extends PropertyKey> = K extends keyof T ? NonNullable<T[K]> : Record<never, never>;
 
 /** The events that a side takes. */
 export type Events<C, S extends 'server' | 'client'> = Get<Get<C, S>, 'events'>;
@@ -46,8 +46,14 @@ export type Channels<C> = Get<C, 'channels'>;
 /** The names of a map. */
 export type Name<M> = keyof M & string;
 
-/** The parameter of a method, as arguments: left out where it has none or where it may be undefined. */
-export type Params<M, K extends keyof M> = M[K] extends (...args: infer A) => unknown ? (A extends [] ? undefined : A[0]) : unknown;
+/** The parameter of a method; a method with two has none that could be given. */
+export type Params<M, K extends keyof M> = M[K] extends (...args: infer A) => unknown
+  ? A extends []
+    ? undefined
+    : A extends [unknown?]
+      ? A[0]
+      : never
+  : unknown;
 /** What a method results in. */
 export type Result<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R ? Awaited<R> : unknown;
 

@@ -17,6 +17,7 @@ import {
 import { Responder } from '../responder.ts';
 import { Batch } from '../wire/batch.ts';
 import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
+import { wireError } from '../wire/errors.ts';
 import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing } from '../wire/frames.ts';
 import { Close, FEATURES, pongTo, VERSION } from '../wire/holdfast.ts';
 import { type Admission, admit, fitting } from './admission.ts';
@@ -284,9 +285,12 @@ export class ServerClient<C extends Contract = Anything> {
   }
 
   #publish(id: number | undefined, channel: string, data: unknown): void {
-    const publish = () => this.#host.publish(this as unknown as ServerClient, channel, data);
-    if (id !== undefined) this.#responder.run(id, `publishing on ${channel}`, publish, undefined);
-    else publish().catch(() => {}); // a publish without an id wants no answer
+    if (id !== undefined) this.#responder.use(id);
+    // Not a call: many may be under way at once, after an outage above all. Without an id nobody wants an answer.
+    this.#host.publish(this as unknown as ServerClient, channel, data).then(
+      (result) => id !== undefined && this.#write({ type: 'response', id }, encodePayload(result)),
+      (error: CallError) => id !== undefined && this.#write({ type: 'error', id, error: wireError(error) }),
+    );
   }
 
   async #open(hello: Hello): Promise<void> {

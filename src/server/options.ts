@@ -60,7 +60,7 @@ export interface ServerLimits {
   readonly connectionsPerAddress: number;
   /** Channels of one client; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly subscriptions: number;
-  /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 100 */
+  /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
   /** Bytes that may wait for a slow client; more is close code 4422. @default 16 MiB */
   readonly buffered: number;
@@ -159,7 +159,7 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
       connections: Infinity,
       connectionsPerAddress: Infinity,
       subscriptions: 1_000,
-      calls: 100,
+      calls: 1_000,
       buffered: 16 * 1_024 * 1_024,
       ...limits,
     },

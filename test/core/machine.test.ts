@@ -101,6 +101,22 @@ describe('a lost connection', () => {
     expect(asked).toEqual([[1, 0.25, patient]]);
   });
 
+  it.each<[string, { ms: number; spread: boolean }, number, number]>([
+    ['not before the server wants it', { ms: 8_000, spread: false }, 0, 8_000],
+    ['a quarter later at most, so that a crowd does not come back in step', { ms: 8_000, spread: false }, 0.5, 9_000],
+    ['by its own backoff, where that is longer', { ms: 1_000, spread: false }, 0.5, 5_000],
+    ['at any time within the window that a crowd is spread over', { ms: 8_000, spread: true }, 0.25, 2_000],
+    ['within what a timer can hold', { ms: 1e12, spread: false }, 0.5, 2 ** 31 - 1],
+  ])('comes back %s', (_, retryAfter, random, delay) => {
+    const step = transition(
+      at.opening,
+      { type: 'lost', loss: closedBy(4100), verdict: 'retry', retryAfter },
+      { ...moment, random },
+      { ...rules, delay: () => 5_000 },
+    );
+    expect(delayOf(step)).toEqual([delay]);
+  });
+
   it('ends it when the retries are used up', () => {
     const last: Model = { ...at.opening, memory: { ...at.opening.memory, attempt: 2 } };
     expect(lostBy(last, undefined, {}, { maxRetries: 3 })[0].state.status).toBe('waiting');

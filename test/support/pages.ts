@@ -33,10 +33,8 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** What the modules import by its name: a page without a bundler has to say where that is. */
-const IMPORTS = { 'typescript-event-target': '/node_modules/typescript-event-target/dist/index.mjs' };
 const PAGES: Record<string, string> = {
-  '/esm': `<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script><script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>`,
+  '/esm': `<script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>`,
   '/script': '<script src="/dist/holdfast.iife.js"></script>',
   '/csp': '<script src="/dist/holdfast.iife.js"></script>',
   '/empty': '',

@@ -16,6 +16,7 @@ describe.concurrent('the built package', () => {
   test.each<[string, string, ...string[]]>([
     ['a strict page', './browser'],
     ['a page with every further check', './browser', ...strictest],
+    ["a page, by Node's own resolution", './browser', '--module', 'nodenext', '--moduleResolution', 'nodenext'],
     ['a page with the newest library types', './browser', '--lib', 'esnext,dom,dom.iterable,dom.asynciterable'],
     ['a worker', './worker'],
     ["Node, by Node's own resolution, with the sockets of ws and mock-socket", './node'],
@@ -39,11 +40,23 @@ describe.concurrent('the built package', () => {
           '// @ts-expect-error: there is none',
           "ws.send('x');",
         ].join('\n'),
+        'broken-contract.ts': [
+          "import { Client } from 'holdfast';",
+          "const client = new Client<{ server: { events: { note: string } } }>('wss://example.com');",
+          "client.send('note', 5);",
+          '// @ts-expect-error: there is none',
+          "client.send('note', 'x');",
+        ].join('\n'),
       },
     );
     onTestFinished(() => rm(dirname(project), { recursive: true }));
     const { code, output } = await tsc(project);
     expect(code).not.toBe(0);
-    expect(output.match(/broken\.ts\(\d+,\d+\): error TS\d+/g)).toEqual(['broken.ts(3,9): error TS2345', 'broken.ts(4,1): error TS2578']);
+    expect(output.match(/broken[-\w]*\.ts\(\d+,\d+\): error TS\d+/g)).toEqual([
+      'broken-contract.ts(3,21): error TS2345',
+      'broken-contract.ts(4,1): error TS2578',
+      'broken.ts(3,9): error TS2345',
+      'broken.ts(4,1): error TS2578',
+    ]);
   });
 });
