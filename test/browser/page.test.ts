@@ -170,8 +170,6 @@ describe('beside the native WebSocket', () => {
           1000.4,
           4999.4,
           1000.5,
-          4999.5,
-          2999.5,
           null,
           true,
         ];

@@ -109,22 +109,22 @@ describe('a client and a server', () => {
   });
 
   it('part in order: close() with a drain lets a call finish, says why, and the server has nobody left', async () => {
-    let answer = (_: unknown) => {};
+    const waiting: ((result: string) => void)[] = [];
     const { server, url } = await startServer({
       handlers: {
         methods: {
           wait: () =>
-            new Promise((resolve) => {
-              answer = resolve;
+            new Promise<string>((resolve) => {
+              waiting.push(resolve);
             }),
         },
       },
     });
     const { client, log } = join(url());
     const call = client.call('wait');
-    await until(() => expect(client.stats.pendingCalls).toBe(1));
+    await until(() => expect(waiting).toHaveLength(1));
     const closed = client.close({ code: 3001, reason: 'done', drain: 5_000 });
-    answer('in time');
+    waiting[0]?.('in time');
     expect(await call).toBe('in time');
     await closed;
     expect(log).toEqual(['open', 'close 3001 final']);
