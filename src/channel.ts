@@ -9,6 +9,7 @@ import { MessageIterator } from './iterator.ts';
 import { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { guarded } from './report.ts';
+import { encodePayload } from './wire/codec.ts';
 
 /** What is known about a message beside its data. */
 export interface MessageInfo {
@@ -53,6 +54,8 @@ export interface Published {
 
 /** What a channel needs of its client. */
 export interface ChannelHost {
+  /** Whether the client is closed. */
+  readonly isOver: boolean;
   /** Most messages that an iterator holds. */
   readonly iteratorBuffer: number;
   /** Nobody wants the channel any more: unless that changes within the tick, the server is told. */
@@ -81,17 +84,25 @@ interface Listener<T> {
 export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   readonly name: string;
   readonly #host: ChannelHost;
-  /** What the server is told when it is subscribed. */
-  readonly params: unknown;
+  /** JSON of what the server is told when it is subscribed. */
+  #params: string | undefined;
   readonly #listeners = new Set<Listener<T>>();
   #confirmed = false;
 
   /** Made by `client.channel(name)`. */
-  constructor(name: string, params: unknown, host: ChannelHost) {
+  constructor(name: string, host: ChannelHost) {
     super();
     this.name = name;
-    this.params = params;
+
     this.#host = host;
+  }
+
+  /** @internal Sets what the server is told. Throws TypeError where that is too late, or cannot be sent. */
+  setParams(params: unknown): void {
+    const json = encodePayload(params);
+    if (typeof json !== 'string') throw new TypeError(`The parameters of the channel ${this.name} are not JSON`);
+    if (this.isWanted && json !== this.#params) throw new TypeError(`The channel ${this.name} is subscribed with other parameters`);
+    this.#params = json;
   }
 
   /** @internal Whether it has a handler or a loop. */
@@ -195,7 +206,8 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
 
   #add(listener: Listener<T>): void {
     this.#listeners.add(listener);
-    this.#host.want(this.name, this.params);
+    this.#host.want(this.name, this.#params === undefined ? undefined : JSON.parse(this.#params));
+    if (this.#host.isOver) return listener.closed(undefined);
     if (this.state.status === 'subscribed') listener.ready();
   }
 

@@ -54,16 +54,18 @@ export class ChannelDirectory implements ChannelHost {
     this.#host = host;
   }
 
+  get isOver(): boolean {
+    return this.#host.isOver();
+  }
+
   get iteratorBuffer(): number {
     return this.#host.iteratorBuffer;
   }
 
   /** The channel of that name: always the same object. */
   get(name: string, params: unknown): Channel {
-    const known = this.#channels.get(name);
-    if (known && params !== undefined && JSON.stringify(params) !== JSON.stringify(known.params))
-      throw new TypeError(`The channel ${name} exists with other parameters`);
-    const channel = known ?? new Channel(name, params, this);
+    const channel = this.#channels.get(name) ?? new Channel(name, this);
+    if (params !== undefined) channel.setParams(params);
     this.#channels.set(name, channel);
     return channel;
   }
@@ -155,7 +157,7 @@ export class ChannelDirectory implements ChannelHost {
         needs: 'channels',
         timeout: ttl,
         signal: withdrawn.signal,
-        waiting: { key: key === undefined ? undefined : `channel ${channel} ${key}`, priority },
+        waiting: { key: key === undefined ? undefined : JSON.stringify(['channel', channel, key]), priority },
         frame: (id) => ({ type: 'publish', id, channel }),
         sent: () => ticket.sent(),
         dropped: (reason, error) => {
@@ -168,8 +170,8 @@ export class ChannelDirectory implements ChannelHost {
         (result) => ticket.succeed({ offset: (result as Published | undefined)?.offset }),
         (error: HoldfastError) => {
           if (reported) return;
-          const unknown = error instanceof SessionLostError || (error instanceof TimeoutError && error.maybeExecuted);
-          if (unknown) {
+          // Written, and then nobody said what became of it.
+          if (ticket.status === 'sent' && !(error instanceof CallError)) {
             this.#host.unconfirmed();
             return ticket.unknown(error);
           }
@@ -208,7 +210,8 @@ export class ChannelDirectory implements ChannelHost {
       }
       const answered = (error?: Error) => {
         if (error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
-        if (error && !(error instanceof SessionLostError)) this.#answered(question, asCallError(error), false);
+        const over = error instanceof SessionLostError || error instanceof ClosedError;
+        if (error && !over) this.#answered(question, asCallError(error), false);
         else if (!error) this.#answered(question, undefined, false);
       };
       this.#host

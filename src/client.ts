@@ -202,7 +202,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const event = new OutgoingEvent(name, encodeData(data), this.#outgoing);
     if (this.#isOver) event.dropped('closed', new ClosedError());
     else if (volatile && !this.#conversation.isOpen) event.missed();
-    else event.post(ttl, volatile, { priority, key: key === undefined ? undefined : `event ${name} ${key}` });
+    else event.post(ttl, volatile, { priority, key: key === undefined ? undefined : JSON.stringify(['event', name, key]) });
     return event.ticket;
   }
 
@@ -282,7 +282,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   /**
    * The channel of that name: always the same object. Nothing is subscribed until it gets a handler or a loop.
    *
-   * @throws TypeError when it exists with other parameters
+   * @throws TypeError at parameters that JSON cannot carry, or other ones than those it is subscribed with
    */
   channel<N extends Name<Channels<C>>>(name: N, { params }: { readonly params?: unknown } = {}): Channel<Channels<C>[N]> {
     if (typeof name !== 'string') throw new TypeError(`channel() takes the name of a channel, but got ${show(name)}`);

@@ -26,7 +26,7 @@ import type { HandshakeSocket } from './handshake.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
-import type { Payload } from './wire/codec.ts';
+import { encodePayload, type Payload } from './wire/codec.ts';
 import type { Bye, Declaration, Outgoing, ServerFrame } from './wire/frames.ts';
 import { Close, pongTo } from './wire/holdfast.ts';
 import type { Capabilities, Opened } from './wire/protocol.ts';
@@ -241,7 +241,10 @@ export class Conversation {
     const { auth } = this.#options;
     const authenticated = async () => {
       try {
-        return await auth?.(context);
+        const credentials = await auth?.(context);
+        if (typeof encodePayload(credentials) === 'object')
+          throw new TypeError('Option "auth" returned bytes; it returns what JSON can carry');
+        return credentials;
       } catch (error) {
         throw error instanceof UnauthorizedError ? error : new HoldfastError('AUTH_FAILED', 'No credentials for the server', error);
       }

@@ -6,10 +6,12 @@ export function report(error: unknown): void {
   else console.error(error);
 }
 
-/** Runs a user's callback; an exception is reported and counts as `undefined`. */
+/** Runs a user's callback; an exception is reported and counts as `undefined`, and so is a promise that rejects. */
 export function guarded<T>(callback: () => T): T | undefined {
   try {
-    return callback();
+    const result = callback();
+    if (result instanceof Promise) result.catch(report);
+    return result;
   } catch (error) {
     report(error);
     return undefined;

@@ -80,7 +80,7 @@ export class Transmitter {
   post(posting: Posting, { priority = 0, key, expiresAt = Infinity }: Waiting = {}): () => boolean {
     const bytes = sizeOf(posting.payload);
     const missing = this.#missing(posting);
-    if (missing) throw new UnsupportedError(missing, this.#host.protocol.name);
+    if (missing) throw new UnsupportedError(missing, this.#limit === Infinity ? this.#host.protocol.name : 'The server');
     if (bytes > this.#limit) throw new MessageTooLargeError(bytes, this.#limit);
     const { entry, drops } = this.#outbox.enqueue(posting, { bytes, priority, key, expiresAt });
     this.#report(drops);

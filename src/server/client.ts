@@ -1,7 +1,7 @@
 /** One client on the server: its opening, its frames both ways, and its end. Sans-I/O: it sees the connection as a {@link Peer}. */
 
 import { Caller } from '../caller.ts';
-import { shortened } from '../close-arguments.ts';
+import { closeCode, shortened } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
 import { utf8Length } from '../core/queue.ts';
 import { TokenBucket } from '../core/rate.ts';
@@ -19,7 +19,7 @@ import { Batch } from '../wire/batch.ts';
 import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
 import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing } from '../wire/frames.ts';
-import { Close, FEATURES, pongTo, VERSION } from '../wire/holdfast.ts';
+import { Close, FEATURES, HELLO_LIMIT, pongTo, VERSION } from '../wire/holdfast.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Pulse } from './pulse.ts';
@@ -49,8 +49,6 @@ export interface ClientHost {
   gone(client: ServerClient): void;
 }
 
-/** Largest hello, in bytes. */
-const HELLO_LIMIT = 65_536;
 /** Codes after which a client may come back. */
 const RETRYABLE: readonly number[] = [1001, 1011, 4100, 4401, 4408, 4413, 4422, 4429];
 /** How long a peer may take to close; then it is given up. */
@@ -160,8 +158,19 @@ export class ServerClient<C extends Contract = Anything> {
     return result as Result<Methods<C, 'client'>, M>;
   }
 
-  /** Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not. */
-  close(code = 4600, why = '', retryAfter?: number): void {
+  /**
+   * Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not.
+   *
+   * @param code 1000 or 3000 to 4999
+   * @param reason as much of it as a close frame can carry
+   * @param retryAfter milliseconds the client is to stay away
+   * @throws InvalidAccessError DOMException at another code
+   */
+  close(code = 4600, reason = '', retryAfter?: number): void {
+    this.#leaveWith(closeCode(code), reason, retryAfter);
+  }
+
+  #leaveWith(code: number, why: string, retryAfter?: number): void {
     if (this.#isOver) return;
     const reason = shortened(why);
     const reconnect = RETRYABLE.includes(code) || (code >= 4600 && code <= 4799);
@@ -333,7 +342,7 @@ export class ServerClient<C extends Contract = Anything> {
     if (error instanceof UnauthorizedError) return this.close(Close.UNAUTHENTICATED, error.message);
     if (error instanceof CallError && error.code === 'PERMISSION_DENIED') return this.close(Close.FORBIDDEN, error.message);
     this.#host.settings.onerror(error, 'authenticate');
-    this.close(1011, 'authentication failed');
+    this.#leaveWith(1011, 'authentication failed');
   }
 
   /** Returns why not, when it is larger than the client takes. */

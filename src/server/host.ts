@@ -3,10 +3,11 @@
  * connections hands each one in as a {@link Peer} and tells what comes in and when it is gone, so that a whole server runs inside a test.
  */
 
+import { show } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import { utf8Length } from '../core/queue.ts';
 import { CallError } from '../errors.ts';
-import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
+import { encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
 import { Close } from '../wire/holdfast.ts';
 import type { Admission } from './admission.ts';
@@ -39,6 +40,8 @@ export class Host<C extends Contract = Anything> {
   /** The channels of each client, and those it is waiting for: the latest demand for each. */
   readonly #channels = new Map<ServerClient, Map<string, object>>();
   readonly #perAddress = new Map<string, number>();
+  /** What each client is publishing: how much, and the end of the line. */
+  readonly #publishing = new Map<ServerClient, { length: number; last: Promise<void> }>();
   #lastId = 0;
   #draining = false;
   #emptied: (() => void) | undefined;
@@ -56,8 +59,11 @@ export class Host<C extends Contract = Anything> {
       unsubscribe: (client, channel) => this.#unsubscribe(client, channel),
       publish: (client, channel, data) => this.#publish(client, channel, data),
       method: (name) => (Object.hasOwn(methods, name) ? methods[name] : undefined),
-      event: (client, name, data) =>
-        this.#guard(`the handler of ${name}`, () => Object.hasOwn(events, name) && events[name]?.(data, { client })),
+      event: (client, name, data) => {
+        const handler = Object.hasOwn(events, name) ? events[name] : undefined;
+        if (handler) this.#guard(`the handler of ${name}`, () => handler(data, { client }));
+        else this.#guard('onunhandled', () => options.onunhandled?.(name, data, client as unknown as ServerClient<C>));
+      },
       welcomed: (client) => this.#guard('onconnection', () => options.onconnection?.(client as unknown as ServerClient<C>)),
       gone: (client) => this.#gone(client),
     };
@@ -99,7 +105,7 @@ export class Host<C extends Contract = Anything> {
    * @throws TypeError at what cannot be sent
    */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number {
-    return this.#spread(channel, encodePayload(data) ?? 'null', undefined);
+    return this.#spread(channel, ...messageOf(channel, encodePayload(data) ?? 'null', undefined));
   }
 
   /** Sends a named event to everybody who is there; who does not take so much is reported to `onerror`. */
@@ -150,19 +156,49 @@ export class Host<C extends Contract = Anything> {
     if (subscribers?.delete(client) && subscribers.size === 0) this.#subscribers.delete(channel);
   }
 
-  async #publish(client: ServerClient, channel: string, data: unknown): Promise<unknown> {
+  /** One publish of a client after the other, however long each takes to be authorized. */
+  #inTurn<T>(client: ServerClient, publish: () => Promise<T>): Promise<T> {
+    const line = this.#publishing.get(client) ?? { length: 0, last: Promise.resolve() };
+    if (line.length >= this.#settings.limits.calls)
+      return Promise.reject(new CallError('RESOURCE_EXHAUSTED', 'Too many publishes at once'));
+    const published = line.last.then(publish);
+    const done = () => {
+      line.length--;
+      if (line.length === 0) this.#publishing.delete(client);
+    };
+    line.length++;
+    line.last = published.then(done, done);
+    this.#publishing.set(client, line);
+    return published;
+  }
+
+  /** Asks for permission at once, and publishes when it is there and it is this message's turn. */
+  #publish(client: ServerClient, channel: string, data: unknown): Promise<unknown> {
     const payload = encodePayload(data) ?? 'null';
-    const error = await this.#authorize(client, { action: 'publish', channel, data });
-    if (error) throw error;
-    const name = this.#guard('nameOf', () => this.#options.nameOf?.(client as unknown as ServerClient<C>));
-    this.#spread(channel, payload, name);
+    const permission = this.#authorize(client, { action: 'publish', channel, data });
+    return this.#inTurn(client, async () => {
+      const error = await permission;
+      if (error) throw error;
+      return this.#pass(client, channel, payload);
+    });
+  }
+
+  #pass(client: ServerClient, channel: string, payload: Payload): object {
+    let name = this.#guard('nameOf', () => this.#options.nameOf?.(client as unknown as ServerClient<C>));
+    if (typeof name !== 'string' && name !== undefined) {
+      this.#settings.onerror(new TypeError(`nameOf returned ${show(name)}; it returns a string, or undefined`), 'nameOf');
+      name = undefined;
+    }
+    // Numbers may be longer when they are written again: what the sender may send, others must not have to refuse.
+    const [message, bytes] = messageOf(channel, payload, name);
+    const { message: limit } = this.#settings.limits;
+    if (bytes > limit) throw new CallError('RESOURCE_EXHAUSTED', `The message has ${bytes} bytes, and ${limit} can be passed on`);
+    this.#spread(channel, message, bytes);
     return {};
   }
 
   /** To every subscriber. Whoever does not take so much loses the channel, with an error, rather than a message in silence. */
-  #spread(channel: string, payload: Payload, from: string | undefined): number {
-    const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);
-    const bytes = typeof message === 'string' ? utf8Length(message) : message.length;
+  #spread(channel: string, message: Message, bytes: number): number {
     let reached = 0;
     for (const client of [...(this.#subscribers.get(channel) ?? [])]) {
       if (client.deliver(message, bytes)) reached++;
@@ -216,6 +252,11 @@ export class Host<C extends Contract = Anything> {
       return undefined;
     }
   }
+}
+
+function messageOf(channel: string, payload: Payload, from: string | undefined): [message: Message, bytes: number] {
+  const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);
+  return [message, typeof message === 'string' ? utf8Length(message) : message.length];
 }
 
 function refused(channel: string, error: CallError): Admission {

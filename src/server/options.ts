@@ -50,7 +50,10 @@ export interface Handlers<C extends Contract = Anything> {
 export interface ServerLimits {
   /** Bytes of a message; more is close code 4413 (1009 where the WebSocket itself notices). @default 262144 */
   readonly message: number;
-  /** Events, calls and publishes a second, on average; more is close code 4429. @default Infinity */
+  /**
+   * Events, calls and publishes of one client a second, on average; more is close code 4429. Clients do not know it: leave room for what
+   * comes out of an outbox after an outage. @default Infinity
+   */
   readonly rate: number;
   /** How many of them may come at once. @default twice the rate */
   readonly burst: number;
@@ -60,7 +63,7 @@ export interface ServerLimits {
   readonly connectionsPerAddress: number;
   /** Channels of one client; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly subscriptions: number;
-  /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
+  /** Calls of one client that run at the same time, and publishes that wait to be authorized; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
   /** Bytes that may wait for a slow client; more is close code 4422. @default 16 MiB */
   readonly buffered: number;
@@ -89,6 +92,8 @@ export interface HostOptions<C extends Contract = Anything> {
   readonly helloTimeout?: number;
   /** A client has been welcomed. */
   readonly onconnection?: (client: ServerClient<C>) => void;
+  /** An event came in that has no handler. */
+  readonly onunhandled?: (name: string, data: unknown, client: ServerClient<C>) => void;
   /** A handler, or a hook, failed. @default console.error */
   readonly onerror?: (error: unknown, where: string) => void;
   readonly clock?: Clock;
@@ -116,6 +121,7 @@ export const hostChecks: Record<keyof HostOptions, Check> = {
   heartbeat: object,
   helloTimeout: period,
   onconnection: callback,
+  onunhandled: callback,
   onerror: callback,
   clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
   random: callback,

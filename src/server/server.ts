@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Check, callback } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
-import { SUBPROTOCOL } from '../wire/holdfast.ts';
+import { HELLO_LIMIT, SUBPROTOCOL } from '../wire/holdfast.ts';
 import type { Peer, ServerClient } from './client.ts';
 import { Host, type ShutdownOptions } from './host.ts';
 import { type HostOptions, hostChecks, type PeerRequest, settleHost } from './options.ts';
@@ -77,7 +77,7 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
   // Per-message compression is left to proxies: it costs memory for each connection (the `ws` README has the figures).
   const wss = new WebSocketServer({
     noServer: true,
-    maxPayload: settings.limits.message,
+    maxPayload: Math.max(settings.limits.message, HELLO_LIMIT),
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
@@ -91,17 +91,24 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
     }
   };
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (pathOf(request) !== path) return server ? undefined : refuse(socket, '404 Not Found');
+    // On another's HTTP server, other paths are for its other listeners, if there are any.
+    if (pathOf(request) !== path) return server && http.listenerCount('upgrade') > 1 ? undefined : refuse(socket, '404 Not Found');
     const { origin } = request.headers;
     if (origin !== undefined && !isAllowed(origin)) return refuse(socket, '403 Forbidden');
     wss.handleUpgrade(request, socket, head, (ws) => connect(host, ws, request));
   };
   http.on('upgrade', upgrade);
   const listening = server ? Promise.resolve() : listen(http, port ?? 0, hostname);
-  listening.catch(() => {}); // whoever waits for it is told; an http server also emits it as an error
+  let isAwaited = false;
+  listening.catch((error: unknown) => {
+    if (!isAwaited) settings.onerror(error, 'listening');
+  });
   return {
     http,
-    listening,
+    get listening() {
+      isAwaited = true;
+      return listening;
+    },
     get port() {
       return (http.address() as AddressInfo | null)?.port ?? 0;
     },
@@ -120,7 +127,7 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
       if (server) return;
       await new Promise<void>((resolve) => {
         http.close(() => resolve());
-        http.closeIdleConnections();
+        http.closeAllConnections(); // whoever only keeps the line open is not waited for
       });
     },
   };

@@ -11,6 +11,8 @@ import type { Capabilities, Ending, EndingVerdict, Opened, Opening, OpeningSocke
 export const VERSION = 1;
 /** The subprotocol offered. An echo of it proves nothing, and its absence neither: welcome does. */
 export const SUBPROTOCOL = 'holdfast.v1.json';
+/** Largest hello, in bytes. */
+export const HELLO_LIMIT = 65_536;
 /** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
 export const FEATURES = ['calls', 'channels', 'binary'] as const;
 

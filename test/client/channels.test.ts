@@ -10,8 +10,11 @@ describe('a channel', () => {
     const { client } = pair({ startClosed: true });
     expect(client.channel('a')).toBe(client.channel('a'));
     expect(client.channel('a')).not.toBe(client.channel('b'));
-    expect(client.channel('c', { params: { x: 1 } })).toBe(client.channel('c', { params: { x: 1 } }));
-    expect(() => client.channel('c', { params: { x: 2 } })).toThrow(TypeError);
+    const c = client.channel('c', { params: { x: 1 } });
+    expect(client.channel('c', { params: { x: 2 } })).toBe(c); // nobody is subscribed yet
+    c.subscribe();
+    expect(client.channel('c', { params: { x: 2 } })).toBe(c);
+    expect(() => client.channel('c', { params: { x: 1 } })).toThrow(TypeError);
     expect(() => client.channel(1 as never)).toThrow(TypeError);
   });
 

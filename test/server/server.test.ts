@@ -203,11 +203,14 @@ describe('limits', () => {
     const { server, url } = await startServer({ limits: { message: 1_024 } });
     const { client } = join(url());
     await client.connect();
-    for (const message of ['x'.repeat(1_025), new Uint8Array(5_000_000)]) {
+    for (const message of ['x'.repeat(65_537), new Uint8Array(5_000_000)]) {
       const { ws, ended } = await raw(url());
       ws.send(message);
       expect((await ended)[0]).toBe(1009);
     }
+    const late = await raw(url(), { hello: true });
+    late.ws.send(JSON.stringify({ type: 'ping', pad: 'x'.repeat(1_025) }));
+    expect((await late.ended)[0]).toBe(4413); // a hello may be larger, so that the WebSocket lets it through
     await until(() => expect(server.connections).toBe(1));
     expect(client.state.status).toBe('open');
     const { ws, frames } = await raw(url(), { hello: true });

@@ -46,7 +46,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'close-arguments.ts',
   ],
   'channels.ts': ['channel.ts', 'client-options.ts', 'receipt.ts', 'errors.ts', 'core/', 'wire/'],
-  'channel.ts': ['iterator.ts', 'outcome.ts', 'errors.ts', 'events.ts', 'report.ts', 'core/', 'event-target.ts'],
+  'channel.ts': ['iterator.ts', 'outcome.ts', 'errors.ts', 'events.ts', 'report.ts', 'core/', 'wire/', 'event-target.ts'],
   'iterator.ts': [],
   'transmitter.ts': ['errors.ts', 'report.ts', 'core/', 'io/', 'wire/'],
   'caller.ts': ['errors.ts', 'core/', 'io/', 'wire/'],
