@@ -1,10 +1,10 @@
 /** The channels of one client: the objects by name, what is subscribed on the server, and what is published. */
 
-import type { Question as Ask, DropCause } from './caller.ts';
+import type { DropCause, Question } from './caller.ts';
 import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
 import { checkEach } from './client-options.ts';
 import type { Delivery } from './conversation.ts';
-import { type ChannelState, type Question, Subscriptions } from './core/subscriptions.ts';
+import { type ChannelState, Subscriptions, type Wish } from './core/subscriptions.ts';
 import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { type Receipt, Ticket } from './receipt.ts';
@@ -24,9 +24,9 @@ export interface ChannelsHost {
   unsupported(): UnsupportedError | undefined;
   /** Whether there is none to come. */
   isOver(): boolean;
-  ask(question: Ask): Promise<unknown>;
+  ask(question: Question): Promise<unknown>;
   /** The same for what counts as sent. */
-  publish(question: Ask): Promise<unknown>;
+  publish(question: Question): Promise<unknown>;
   /** Encodes a payload; throws where it cannot be sent. */
   encode(data: unknown): Payload;
   dropped(kind: 'publish' | 'message', name: string, data: unknown, reason: DropCause, error?: Error): void;
@@ -44,7 +44,7 @@ export class ChannelDirectory implements ChannelHost {
   readonly #channels = new Map<string, Channel>();
   readonly #subscriptions = new Subscriptions();
   /** What the hello of this connection asked for. */
-  #declared: readonly Question[] = [];
+  #declared: readonly Wish[] = [];
   readonly #demandedAt = new Map<string, number>();
   #demandTimer: unknown;
   /** Channels that nobody wants any more, until the end of the tick. */
@@ -81,14 +81,14 @@ export class ChannelDirectory implements ChannelHost {
   opened(results: readonly SubscribeResult[]): boolean {
     const answers = new Map(results.map((result) => [result.channel, result]));
     let recovered = true;
-    for (const question of this.#declared) {
-      const result = answers.get(question.channel);
-      if (!result) this.#subscriptions.unanswered(question);
+    for (const wish of this.#declared) {
+      const result = answers.get(wish.channel);
+      if (!result) this.#subscriptions.unanswered(wish);
       else {
-        recovered &&= result.recovered === true || !this.#channels.get(question.channel)?.wasSubscribed;
+        recovered &&= result.recovered === true || !this.#channels.get(wish.channel)?.wasSubscribed;
         const error = result.error ? callError(result.error) : undefined;
         // Given up between hello and welcome: the server does not know.
-        if (!this.#answered(question, error, result.recovered === true) && !error) this.#unsubscribe(question.channel);
+        if (!this.#answered(wish, error, result.recovered === true) && !error) this.#unsubscribe(wish.channel);
       }
     }
     this.#declared = [];
@@ -99,6 +99,7 @@ export class ChannelDirectory implements ChannelHost {
   /** The connection is gone. */
   lost(): void {
     this.#host.clock.clearTimeout(this.#demandTimer);
+    this.#demandTimer = undefined;
     for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
   }
 
@@ -202,17 +203,18 @@ export class ChannelDirectory implements ChannelHost {
   #askAll(): void {
     const unsupported = this.#host.unsupported();
     if (!this.#host.isOpen() && !unsupported) return;
-    for (const question of this.#subscriptions.ask()) {
-      const { channel, params } = question;
+    for (const wish of this.#subscriptions.ask()) {
+      const { channel, params } = wish;
       if (unsupported) {
-        this.#answered(question, unsupported, false);
+        this.#answered(wish, unsupported, false);
         continue;
       }
       const answered = (error?: Error) => {
-        if (error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
         const over = error instanceof SessionLostError || error instanceof ClosedError;
-        if (error && !over) this.#answered(question, asCallError(error), false);
-        else if (!error) this.#answered(question, undefined, false);
+        const current = error && !over && this.#answered(wish, asCallError(error), false);
+        if (current && error instanceof TimeoutError)
+          this.#unsubscribe(channel); // should the server say yes after all
+        else if (!error) this.#answered(wish, undefined, false);
       };
       this.#host
         .ask({
@@ -232,9 +234,9 @@ export class ChannelDirectory implements ChannelHost {
     this.#host.ask(question).catch(() => {}); // it has left in any case
   }
 
-  #answered(question: Question, error: HoldfastError<string> | undefined, recovered: boolean): boolean {
-    const current = this.#subscriptions.answer(question, error);
-    if (current) this.#changed(question.channel, recovered);
+  #answered(wish: Wish, error: HoldfastError<string> | undefined, recovered: boolean): boolean {
+    const current = this.#subscriptions.answer(wish, error);
+    if (current) this.#changed(wish.channel, recovered);
     if (current && error) this.#host.failed(error);
     return current;
   }
@@ -248,9 +250,11 @@ export class ChannelDirectory implements ChannelHost {
     const next = (this.#demandedAt.get(channel) ?? -Infinity) + RESUBSCRIBE_EVERY;
     const delay = Math.max(0, next - clock.now());
     this.#demandedAt.set(channel, clock.now() + delay);
-    clock.clearTimeout(this.#demandTimer);
-    if (delay > 0) this.#demandTimer = clock.setTimeout(() => this.#askAll(), delay);
-    else this.#askAll();
+    if (delay === 0) return this.#askAll();
+    this.#demandTimer ??= clock.setTimeout(() => {
+      this.#demandTimer = undefined;
+      this.#askAll();
+    }, delay);
   }
 
   #changed(name: string, recovered: boolean): void {

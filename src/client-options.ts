@@ -1,6 +1,6 @@
 /** The options of `Client`: what they are, their defaults, and what they take. */
 
-import { atLeast, type Check, Checker, callback, count, has, object, period } from './checks.ts';
+import { type Check, Checker, callback, count, has, object, period } from './checks.ts';
 import type { AttemptContext, ConnectionOptions } from './connection.ts';
 import type { OutboxLimits } from './core/outbox.ts';
 import { type CommonOptions, commonChecks, connectionOptions, MAX_BYTES, queueBounds } from './options.ts';
@@ -50,7 +50,7 @@ const checks: Record<keyof ClientOptions, Check> = {
   auth: callback,
   outbox: object,
   callTimeout: period,
-  messageLimit: atLeast(1_024, 'bytes'),
+  messageLimit: [(value) => Number.isSafeInteger(value) && (value as number) >= 1_024, 'a whole number of bytes, 1024 or more'],
   maxConcurrentCalls: count,
   iteratorBuffer: [(value) => Number.isInteger(value) && (value as number) >= 1, 'a whole number, 1 or more'],
   probeTimeout: period,

@@ -65,6 +65,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   readonly #outgoing: OutgoingEventHost;
   /** Settles `connect()` and `close()`. */
   #opening: Outcome<void> | undefined;
+  /** How often `close()` was called: the last word counts. */
+  #closes = 0;
   #closing: Outcome<void> | undefined;
 
   /**
@@ -80,7 +82,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       clock,
       iteratorBuffer,
       timeout: callTimeout,
-      isOpen: () => this.state.status === 'open',
+      isOpen: () => this.#conversation.isOpen,
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
       isOver: () => this.#isOver,
@@ -154,7 +156,11 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const { status } = this.state;
     if (status === 'open') return;
     if (this.#signal?.aborted) throw new ClosedError('The client was closed by its signal, for good', this.#signal.reason);
-    if (status === 'closing') await this.#closing?.promise;
+    if (status === 'closing') {
+      const closes = this.#closes;
+      await this.#closing?.promise;
+      if (this.#closes !== closes || this.#signal?.aborted) throw new ClosedError('The client was closed again');
+    }
     this.#opening ??= new Outcome();
     const opened = this.#opening.promise;
     this.#signal?.addEventListener('abort', this.#abort); // adding it twice is adding it once
@@ -182,7 +188,9 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    */
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
+    const closes = ++this.#closes;
     if (drain > 0) await this.#drained(drain);
+    if (this.#closes !== closes) return this.#closing?.promise; // somebody was quicker
     if (this.state.status === 'closed') return;
     this.#closing ??= new Outcome();
     const closed = this.#closing.promise;
@@ -224,6 +232,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const listener = (data: unknown) => handler(data as Events<C, 'client'>[N]);
     const off = () => {
       listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name);
       signal?.removeEventListener('abort', off);
     };
     if (signal?.aborted) return off;
@@ -272,6 +281,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   ): () => void {
     checkFunction(handler, 'handle');
     if (this.#handlers.has(method)) throw new TypeError(`The method ${method} has a handler already`);
+    const { protocol } = this.#settings;
+    if (!protocol.capabilities.serverCalls) throw new UnsupportedError('calls by the server', protocol.name);
     const answerer: Answerer = (params, signal) => handler(params as Params<Methods<C, 'client'>, M>, { signal });
     this.#handlers.set(method, answerer);
     return () => {
@@ -339,8 +350,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   #stateChanged(state: State, previous: State): void {
     if (state.status === 'closing' || (state.status === 'closed' && previous.status !== 'closing')) {
       const error = new ClosedError(undefined, state.error);
-      this.#conversation.stop(error);
+      this.#conversation.stop(error, state.status === 'closed');
       this.#channels.closed(state.cause === 'user' ? undefined : error);
+    }
+    if (previous.status === 'closing' && state.status !== 'closed') {
+      this.#closing?.succeed(); // reconnect() has begun another life
+      this.#closing = undefined;
     }
     this.dispatchEvent(new StateChangeEvent(state, previous));
     if (state.status !== 'closed') return;

@@ -26,10 +26,9 @@ import type { HandshakeSocket } from './handshake.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
-import { encodePayload, type Payload } from './wire/codec.ts';
-import type { Bye, Declaration, Outgoing, ServerFrame } from './wire/frames.ts';
-import { Close, pongTo } from './wire/holdfast.ts';
-import type { Capabilities, Opened } from './wire/protocol.ts';
+import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
+import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } from './wire/frames.ts';
+import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, UNDECODABLE } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
 export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' }>;
@@ -108,7 +107,11 @@ export class Conversation {
       },
       settings.outbox,
     );
-    this.#caller = new Caller({ clock, post: (posting, waiting) => this.post(posting, waiting), write: (frame) => void this.write(frame) });
+    this.#caller = new Caller({
+      clock,
+      post: (posting, waiting) => this.post(posting, waiting),
+      write: (frame) => void (this.capabilities.cancel && this.write(frame)),
+    });
     this.#responder = this.#newResponder();
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...protocol.subprotocols]);
     this.#connection = new Connection(
@@ -118,7 +121,7 @@ export class Conversation {
           socket.binaryType = 'arraybuffer';
         },
         handshake: (socket) => this.#open(socket),
-        timeoutCode: Close.HANDSHAKE_TIMEOUT,
+        timeoutCode: HANDSHAKE_TIMEOUT,
         message: (event) => this.#receive(event.data),
         heartbeat: () => this.#heartbeat(),
         ping: () => this.#ping(),
@@ -163,11 +166,6 @@ export class Conversation {
     return this.#caller.size;
   }
 
-  /** Calls by the server that run now. */
-  get runningCalls(): number {
-    return this.#responder.size;
-  }
-
   /** Bytes that are on their way out of the socket. */
   get bufferedAmount(): number {
     return this.#connection.bufferedAmount;
@@ -196,7 +194,8 @@ export class Conversation {
   }
 
   /** No answer is waited for any more, and what waits to be sent is dropped. */
-  stop(error: ClosedError): void {
+  stop(error: ClosedError, isLost: boolean): void {
+    if (isLost) this.#caller.lost(); // nobody asked for it: what was written may have been executed
     this.#caller.stop(error);
     this.#transmitter.clear();
   }
@@ -285,7 +284,7 @@ export class Conversation {
     const { socket } = this.#connection;
     let pong = false;
     try {
-      if (sizeAtLeast(data) > this.#settings.messageLimit)
+      if (bytesOf(data) > this.#settings.messageLimit)
         throw new ProtocolError(`A message is larger than ${this.#settings.messageLimit} bytes`);
       for (const frame of this.#settings.protocol.decode(data)) {
         // A handler has closed or replaced the connection: nothing more is taken from it.
@@ -347,18 +346,19 @@ export class Conversation {
   }
 
   #violated(error: ProtocolError): void {
-    this.#connection.fail({ kind: 'violation', code: Close.UNDECODABLE, reason: shortened(error.message), wasClean: false, error });
+    this.#connection.fail({ kind: 'violation', code: UNDECODABLE, reason: shortened(error.message), wasClean: false, error });
   }
 
   #classify(loss: Loss, context: AttemptContext & { suspects: number }): Ruling {
     const { shouldReconnect } = this.#options;
     const welcomed = this.state.status === 'open';
     const { suspects } = context;
-    const verdict = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects, unauthorized: this.#unauthorized });
-    this.#unauthorized = (this.#bye?.code ?? loss.code) === Close.UNAUTHENTICATED;
+    const { verdict, retryAfter } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects });
+    const again = this.#unauthorized;
+    this.#unauthorized = verdict === 'reauthorize';
     if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
-    const ms = this.#bye?.retryAfter;
-    return { verdict, ...(typeof ms === 'number' && { retryAfter: { ms, spread: this.#bye?.code === Close.DRAINING } }) };
+    if (verdict === 'reauthorize') return { verdict: again ? 'unauthorized' : 'retry', retryAfter };
+    return { verdict, retryAfter };
   }
 
   /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late. */
@@ -412,9 +412,4 @@ export class Conversation {
       failed: (error) => this.#host.failed(error),
     });
   }
-}
-
-/** Bytes of a message, or less: text is not counted through for this. */
-function sizeAtLeast(data: unknown): number {
-  return typeof data === 'string' ? data.length : ((data as ArrayBuffer | null)?.byteLength ?? 0);
 }

@@ -3,6 +3,7 @@
  * handler does: return, throw, take too long, never come back, or return what cannot be sent.
  */
 
+import { MAX_DELAY } from './core/backoff.ts';
 import { UsedIds } from './core/calls.ts';
 import { CallError, ProtocolError, TimeoutError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
@@ -33,14 +34,13 @@ interface Running {
   timer?: unknown;
 }
 
-/** The longest time a timer can hold. A longer timeout is none. */
-const LONGEST = 2 ** 31 - 1;
-
 /** Answers the calls of one peer on one connection. */
 export class Responder {
   readonly #host: ResponderHost;
   readonly #running = new Map<number, Running>();
   readonly #used = new UsedIds();
+  /** Handlers that run, answered or not: one that ignores its signal goes on taking its place. */
+  #busy = 0;
 
   constructor(host: ResponderHost) {
     this.#host = host;
@@ -65,15 +65,21 @@ export class Responder {
   run(id: number, method: string, answerer: Answerer | undefined, params: unknown, timeout?: number | null): void {
     this.use(id);
     if (!answerer) return this.#fail(id, { code: 'UNIMPLEMENTED', message: `There is no ${method}` });
-    if (this.#running.size >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
+    if (this.#busy >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
     const running: Running = { abort: new AbortController() };
     this.#running.set(id, running);
-    if (typeof timeout === 'number' && timeout <= LONGEST)
+    // A timeout that no timer can hold is none.
+    if (typeof timeout === 'number' && timeout <= MAX_DELAY)
       running.timer = this.#host.clock.setTimeout(() => this.#expire(id, method), timeout);
     // Through a promise: a handler that throws is one that rejects.
+    this.#busy++;
+    const done = (final: () => void) => {
+      this.#busy--;
+      this.#finish(id, final);
+    };
     new Promise((resolve) => resolve(answerer(params, running.abort.signal))).then(
-      (result) => this.#finish(id, () => this.#succeed(id, method, result)),
-      (error: unknown) => this.#finish(id, () => this.#fail(id, this.#told(error, method))),
+      (result) => done(() => this.#succeed(id, method, result)),
+      (error: unknown) => done(() => this.#fail(id, this.#told(error, method))),
     );
   }
 
@@ -116,7 +122,7 @@ export class Responder {
       return this.#fail(id, { code: 'INTERNAL', message: 'The result cannot be sent' });
     }
     if (!this.#host.write({ type: 'response', id }, payload))
-      this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'The result is larger than the caller takes' });
+      this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'The result is not what the caller takes' });
   }
 
   #fail(id: number, error: WireError): void {

@@ -5,12 +5,11 @@
 
 import type { Posting, Waiting } from './caller.ts';
 import { type Dropped, Outbox, type OutboxLimits } from './core/outbox.ts';
-import { utf8Length } from './core/queue.ts';
 import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, UnsupportedError } from './errors.ts';
 import { OPEN, type WebSocketLike } from './io/web-socket.ts';
 import { guarded } from './report.ts';
 import { Batch } from './wire/batch.ts';
-import type { Message, Payload } from './wire/codec.ts';
+import { bytesOf, type Payload } from './wire/codec.ts';
 import type { Outgoing } from './wire/frames.ts';
 import type { Capabilities, Protocol } from './wire/protocol.ts';
 
@@ -78,7 +77,7 @@ export class Transmitter {
    * that the server does not take it
    */
   post(posting: Posting, { priority = 0, key, expiresAt = Infinity }: Waiting = {}): () => boolean {
-    const bytes = sizeOf(posting.payload);
+    const bytes = bytesOf(posting.payload);
     const missing = this.#missing(posting);
     if (missing) throw new UnsupportedError(missing, this.#limit === Infinity ? this.#host.protocol.name : 'The server');
     if (bytes > this.#limit) throw new MessageTooLargeError(bytes, this.#limit);
@@ -116,7 +115,7 @@ export class Transmitter {
       this.#transmit(posting);
     }
     for (const message of this.#batch.take()) {
-      this.#host.sent(sizeOf(message));
+      this.#host.sent(bytesOf(message));
       guarded(() => socket.send(message));
     }
   }
@@ -159,7 +158,7 @@ export class Transmitter {
   #add(frame: Outgoing, payload: Payload | undefined): MessageTooLargeError | undefined {
     const message = this.#host.protocol.encode(frame, payload);
     if (message === undefined) return undefined;
-    const bytes = sizeOf(message);
+    const bytes = bytesOf(message);
     if (bytes > this.#limit) return new MessageTooLargeError(bytes, this.#limit);
     this.#batch.add(message, bytes);
     return undefined;
@@ -172,8 +171,4 @@ export class Transmitter {
   #report(drops: readonly Dropped<Posting>[]): void {
     for (const { value, reason } of drops) value.dropped(reason, WHY[reason]());
   }
-}
-
-function sizeOf(message: Message | Payload | undefined): number {
-  return typeof message === 'string' ? utf8Length(message) : (message?.length ?? 0);
 }

@@ -40,8 +40,8 @@ interface Wanted {
   asked: boolean;
 }
 
-/** A question to be asked: its generation goes with it, and comes back with the answer. */
-export interface Question {
+/** A channel to be asked for: its generation goes with it, and comes back with the answer. */
+export interface Wish {
   readonly channel: string;
   readonly params: unknown;
   readonly generation: number;
@@ -81,8 +81,8 @@ export class Subscriptions {
   }
 
   /** Everything that the server has not been asked for on this connection, each marked as asked now. */
-  ask(): Question[] {
-    const questions: Question[] = [];
+  ask(): Wish[] {
+    const questions: Wish[] = [];
     for (const [channel, wanted] of this.#wanted) {
       if (wanted.asked || wanted.state.status === 'failed') continue;
       wanted.asked = true;
@@ -93,13 +93,13 @@ export class Subscriptions {
   }
 
   /** The server did not answer to this declaration at all: it is to be asked for by frame. */
-  unanswered({ channel, generation }: Question): void {
+  unanswered({ channel, generation }: Wish): void {
     const wanted = this.#current(channel, generation);
     if (wanted) wanted.asked = false;
   }
 
   /** The server answered; false when the answer belongs to a question that matters no more. */
-  answer({ channel, generation }: Question, error: HoldfastError<string> | undefined): boolean {
+  answer({ channel, generation }: Wish, error: HoldfastError<string> | undefined): boolean {
     const wanted = this.#current(channel, generation);
     if (!wanted) return false;
     wanted.state = error ? { status: 'failed', error } : { status: 'subscribed' };

@@ -3,7 +3,7 @@
 import { Caller } from '../caller.ts';
 import { closeCode, shortened } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
-import { utf8Length } from '../core/queue.ts';
+import { clampDelay } from '../core/backoff.ts';
 import { TokenBucket } from '../core/rate.ts';
 import {
   CallError,
@@ -16,10 +16,10 @@ import {
 } from '../errors.ts';
 import { Responder } from '../responder.ts';
 import { Batch } from '../wire/batch.ts';
-import { decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
+import { bytesOf, decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
-import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing } from '../wire/frames.ts';
-import { Close, FEATURES, HELLO_LIMIT, pongTo, VERSION } from '../wire/holdfast.ts';
+import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing, pongTo } from '../wire/frames.ts';
+import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Pulse } from './pulse.ts';
@@ -46,6 +46,8 @@ export interface ClientHost {
   method(name: string): ((params: unknown, context: { client: ServerClient; signal: AbortSignal }) => unknown) | undefined;
   event(client: ServerClient, name: string, data: unknown): void;
   welcomed(client: ServerClient): void;
+  /** It takes no messages any more. */
+  left(client: ServerClient): void;
   gone(client: ServerClient): void;
 }
 
@@ -114,7 +116,7 @@ export class ServerClient<C extends Contract = Anything> {
       ping: () => this.#write({ type: 'ping' }),
       silent: () => this.close(Close.SILENT, 'no sign of life'),
     });
-    this.#timer = clock.setTimeout(() => this.close(Close.SILENT, 'no hello in time'), helloTimeout);
+    this.#timer = clock.setTimeout(() => this.close(Close.SILENT, 'no hello in time'), clampDelay(helloTimeout));
   }
 
   /** Whether it has been welcomed and is there. */
@@ -186,8 +188,13 @@ export class ServerClient<C extends Contract = Anything> {
     this.#draining = true;
     this.#write({ type: 'bye', code: Close.DRAINING, reason: 'the server is going away', reconnect: true, resume: false, retryAfter });
     const { clock } = this.#host.settings;
-    this.#timer = clock.setTimeout(() => this.#drained(), limit);
+    this.#timer = clock.setTimeout(() => this.#drained(), clampDelay(limit));
     if (this.#responder.size === 0) this.#drained();
+  }
+
+  /** @internal Bytes came in: it is alive, however slow. */
+  alive(): void {
+    this.#pulse.heard();
   }
 
   /** @internal A message came in. */
@@ -195,7 +202,7 @@ export class ServerClient<C extends Contract = Anything> {
     if (this.#isOver) return;
     this.#pulse.heard();
     try {
-      const bytes = sizeOf(message);
+      const bytes = bytesOf(message);
       if (bytes > (this.#phase === 'new' ? HELLO_LIMIT : this.#host.settings.limits.message))
         return this.close(Close.TOO_LARGE, 'the message is too large');
       for (const frame of decodeFrames(message, FROM_CLIENT)) {
@@ -217,6 +224,7 @@ export class ServerClient<C extends Contract = Anything> {
 
   /** @internal A message, encoded once for all; false when the client does not take it. */
   deliver(message: Message, bytes: number): boolean {
+    if (this.#isOver) return true; // nobody is there to miss it
     if (bytes > this.#limit || (typeof message !== 'string' && !this.#features.includes('binary'))) return false;
     this.#add(message, bytes);
     return true;
@@ -349,7 +357,7 @@ export class ServerClient<C extends Contract = Anything> {
   #write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
     if (this.#isOver) return undefined; // nobody is there to miss it
     const message = encodeFrame(frame, payload);
-    const bytes = sizeOf(message);
+    const bytes = bytesOf(message);
     return this.deliver(message, bytes) ? undefined : new MessageTooLargeError(bytes, this.#limit);
   }
 
@@ -387,20 +395,22 @@ export class ServerClient<C extends Contract = Anything> {
   #leave(code: number, reason: string): void {
     if (this.#isOver) return;
     this.#end('closing');
-    this.#peer.close(code, reason);
     this.#timer = this.#host.settings.clock.setTimeout(() => this.#peer.terminate(), CLOSE_TIMEOUT);
+    try {
+      this.#peer.close(code, reason);
+    } catch (error) {
+      this.#host.settings.onerror(error, 'closing');
+      this.#peer.terminate();
+    }
   }
 
   #end(phase: 'closing' | 'gone'): void {
     this.#phase = phase;
     this.#pulse.stop();
     this.#host.settings.clock.clearTimeout(this.#timer);
+    this.#host.left(this as unknown as ServerClient);
     const lost = new SessionLostError('The connection was lost', true);
     this.#responder.stop(lost);
     this.#caller.lost();
   }
-}
-
-function sizeOf(message: unknown): number {
-  return typeof message === 'string' ? utf8Length(message) : ((message as { byteLength?: number } | null)?.byteLength ?? 0);
 }

@@ -18,6 +18,8 @@ import { type HostOptions, type HostSettings, type PeerRequest, settleHost } fro
 export interface Port {
   /** A message came in: text as a string, anything else as ArrayBuffer or view. */
   receive(message: unknown): void;
+  /** Bytes came in, perhaps of a message that is not complete yet: a slow link is not a dead one. */
+  alive(): void;
   /** It is gone. */
   closed(): void;
 }
@@ -40,6 +42,8 @@ export class Host<C extends Contract = Anything> {
   /** The channels of each client, and those it is waiting for: the latest demand for each. */
   readonly #channels = new Map<ServerClient, Map<string, object>>();
   readonly #perAddress = new Map<string, number>();
+  /** Subscriptions of each client that wait to be authorized. */
+  readonly #deciding = new WeakMap<ServerClient, number>();
   /** What each client is publishing: how much, and the end of the line. */
   readonly #publishing = new Map<ServerClient, { length: number; last: Promise<void> }>();
   #lastId = 0;
@@ -65,6 +69,7 @@ export class Host<C extends Contract = Anything> {
         else this.#guard('onunhandled', () => options.onunhandled?.(name, data, client as unknown as ServerClient<C>));
       },
       welcomed: (client) => this.#guard('onconnection', () => options.onconnection?.(client as unknown as ServerClient<C>)),
+      left: (client) => this.#left(client),
       gone: (client) => this.#gone(client),
     };
   }
@@ -88,14 +93,18 @@ export class Host<C extends Contract = Anything> {
   accept(peer: Peer, request: PeerRequest): Port {
     const client = new ServerClient(`${++this.#lastId}`, peer, request, this.#clientHost);
     const { connections, connectionsPerAddress } = this.#settings.limits;
-    const here = (this.#perAddress.get(request.address) ?? 0) + 1;
-    this.#clients.add(client);
-    this.#channels.set(client, new Map());
-    this.#perAddress.set(request.address, here);
-    if (this.#draining) client.close(Close.DRAINING, 'the server is going away', 1_000);
-    else if (this.#clients.size > connections || here > connectionsPerAddress)
+    const here = this.#perAddress.get(request.address) ?? 0;
+    const port = { receive: (message: unknown) => client.receive(message), alive: () => client.alive(), closed: () => client.closed() };
+    // Who is turned away takes nobody's place, however long it takes to go.
+    if (this.#draining) client.drain(0, 1_000);
+    else if (this.#clients.size >= connections || here >= connectionsPerAddress)
       client.close(Close.OVERLOADED, 'too many connections', 5_000);
-    return { receive: (message) => client.receive(message), closed: () => client.closed() };
+    else {
+      this.#clients.add(client);
+      this.#channels.set(client, new Map());
+      this.#perAddress.set(request.address, here + 1);
+    }
+    return port;
   }
 
   /**
@@ -126,12 +135,18 @@ export class Host<C extends Contract = Anything> {
 
   async #subscribe(client: ServerClient, channel: string, params: unknown): Promise<Admission> {
     const channels = this.#channels.get(client) ?? new Map<string, object>();
-    if (!channels.has(channel) && channels.size >= this.#settings.limits.subscriptions)
+    const { subscriptions } = this.#settings.limits;
+    const deciding = this.#deciding.get(client) ?? 0;
+    if ((!channels.has(channel) && channels.size >= subscriptions) || deciding >= subscriptions)
       return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
+    if (channel.length > LONGEST_NAME)
+      return refused(channel.slice(0, 16), new CallError('INVALID_ARGUMENT', 'The name of the channel is too long'));
     const demand = {};
     channels.set(channel, demand);
     this.#leave(client, channel); // a second subscribe replaces the first
+    this.#deciding.set(client, deciding + 1);
     const error = await this.#authorize(client, { action: 'subscribe', channel, params });
+    this.#deciding.set(client, (this.#deciding.get(client) ?? 1) - 1);
     const isCurrent = () => this.#channels.get(client)?.get(channel) === demand;
     if (!isCurrent()) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
     if (error) {
@@ -229,10 +244,14 @@ export class Host<C extends Contract = Anything> {
     }
   }
 
-  #gone(client: ServerClient): void {
+  #left(client: ServerClient): void {
     for (const channel of this.#channels.get(client)?.keys() ?? []) this.#leave(client, channel);
     this.#channels.delete(client);
-    this.#clients.delete(client);
+  }
+
+  #gone(client: ServerClient): void {
+    this.#left(client);
+    if (!this.#clients.delete(client)) return; // it had been turned away
     const { address } = client.request;
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);
@@ -253,6 +272,9 @@ export class Host<C extends Contract = Anything> {
     }
   }
 }
+
+/** Characters in the name of a channel, at most. */
+const LONGEST_NAME = 1_024;
 
 function messageOf(channel: string, payload: Payload, from: string | undefined): [message: Message, bytes: number] {
   const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);

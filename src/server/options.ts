@@ -1,7 +1,8 @@
 /** The options of a server: what they are, their defaults, and what they take. */
 
-import { atLeast, type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
+import { type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
 import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
+import { MAX_DELAY } from '../core/backoff.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
 import type { ServerClient } from './client.ts';
 
@@ -129,7 +130,7 @@ export const hostChecks: Record<keyof HostOptions, Check> = {
 
 const some: Check = [(value) => typeof value === 'number' && value >= 1, 'a number, 1 or more, or Infinity'];
 const limitChecks: Record<keyof ServerLimits, Check> = {
-  message: atLeast(1_024, 'bytes'),
+  message: [(value) => Number.isSafeInteger(value) && (value as number) >= 1_024, 'a whole number of bytes, 1024 or more'],
   rate: some,
   burst: some,
   connections: count,
@@ -138,7 +139,12 @@ const limitChecks: Record<keyof ServerLimits, Check> = {
   calls: count,
   buffered: duration,
 };
-const heartbeatChecks: Record<string, Check> = { interval: period, timeout: period };
+/** Both go over the wire, and into timers. */
+const ms: Check = [
+  (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_DELAY,
+  'a whole number of milliseconds',
+];
+const heartbeatChecks: Record<string, Check> = { interval: ms, timeout: ms };
 const handlerChecks: Record<string, Check> = { methods: object, events: object };
 
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
@@ -153,10 +159,11 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
   checker.warn();
   return {
     helloTimeout: 10_000,
-    onerror: (error, where) => console.error(`Holdfast: ${where} failed:`, error),
+    onerror: log,
     clock: systemClock,
     random: Math.random,
     ...given,
+    ...(options.onerror && { onerror: safely(options.onerror) }),
     heartbeat: { interval: 15_000, timeout: 5_000, ...heartbeat },
     limits: {
       message: 262_144,
@@ -169,6 +176,22 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
       buffered: 16 * 1_024 * 1_024,
       ...limits,
     },
+  };
+}
+
+function log(error: unknown, where: string): void {
+  console.error(`Holdfast: ${where} failed:`, error);
+}
+
+/** A reporter that fails is the last that could be told about. */
+function safely(onerror: HostSettings['onerror']): HostSettings['onerror'] {
+  return (error, where) => {
+    try {
+      onerror(error, where);
+    } catch (failure) {
+      log(failure, 'onerror');
+      log(error, where);
+    }
   };
 }
 

@@ -160,6 +160,7 @@ function connect<C extends Contract>(host: Host<C>, ws: WebSocket, request: Inco
   const about: PeerRequest = { url: request.url ?? '/', headers: request.headers, address: request.socket.remoteAddress ?? '' };
   const port = host.accept(peer, about);
   ws.on('message', (data: Buffer, isBinary) => port.receive(isBinary ? data : data.toString()));
+  request.socket.on('data', () => port.alive());
   ws.on('close', () => port.closed());
   ws.on('error', () => {}); // a close follows
 }

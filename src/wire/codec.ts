@@ -3,6 +3,7 @@
  * 0xFF, which cannot occur in UTF-8, then the raw bytes.
  */
 
+import { utf8Length } from '../core/queue.ts';
 import { ProtocolError } from '../errors.ts';
 import { type Frame, frameOf, type Outgoing, PAYLOAD_FIELDS, type Shapes } from './frames.ts';
 
@@ -45,6 +46,11 @@ function stringify(value: unknown): string | undefined {
 /** The value that the other side gets. */
 export function decodePayload(payload: Payload | undefined): unknown {
   return typeof payload === 'string' ? JSON.parse(payload) : payload;
+}
+
+/** Bytes of a message or payload, text as UTF-8. */
+export function bytesOf(message: unknown): number {
+  return typeof message === 'string' ? utf8Length(message) : ((message as { byteLength?: number } | null | undefined)?.byteLength ?? 0);
 }
 
 /** Encodes a frame with its payload. */

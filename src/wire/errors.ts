@@ -11,7 +11,12 @@ export function wireError({ code, message, data, retryAfter }: CallError): WireE
   } catch {
     sendable = undefined;
   }
-  return { code, message, ...(sendable !== undefined && { data: sendable }), ...(retryAfter !== undefined && { retryAfter }) };
+  return {
+    code: typeof code === 'string' ? code : 'INTERNAL', // JavaScript may have said anything
+    message: `${message}`,
+    ...(sendable !== undefined && { data: sendable }),
+    ...(typeof retryAfter === 'number' && retryAfter >= 0 && { retryAfter }),
+  };
 }
 
 /** A call error as it came over the wire. */

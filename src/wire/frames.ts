@@ -130,6 +130,11 @@ export interface Shapes<F extends Frame> {
   readonly frames?: F;
 }
 
+/** The answer to a ping: its nonce and nothing else that came with it. */
+export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing {
+  return { type: 'pong', ...(typeof nonce === 'number' && { nonce }) };
+}
+
 type Guard = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, Guard>>;
 

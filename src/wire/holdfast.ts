@@ -4,8 +4,8 @@ import { utf8Length } from '../core/queue.ts';
 import { rawVerdict } from '../core/retry-policy.ts';
 import { ProtocolError, UnauthorizedError } from '../errors.ts';
 import { decodeFrames, encodeFrame } from './codec.ts';
-import { type Declaration, FROM_SERVER, type Hello, type Outgoing, type ServerFrame, type Welcome } from './frames.ts';
-import type { Capabilities, Ending, EndingVerdict, Opened, Opening, OpeningSocket, Protocol } from './protocol.ts';
+import { type Declaration, FROM_SERVER, type Hello, type ServerFrame, type Welcome } from './frames.ts';
+import type { Capabilities, Ending, EndingRuling, Opened, Opening, OpeningSocket, Protocol } from './protocol.ts';
 
 /** The version spoken. */
 export const VERSION = 1;
@@ -16,15 +16,12 @@ export const HELLO_LIMIT = 65_536;
 /** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
 export const FEATURES = ['calls', 'channels', 'binary'] as const;
 
-/** Close codes of the protocol (docs/protocol.md). */
+/** Close codes that the server sends (docs/protocol.md). */
 export const Close = {
-  HANDSHAKE_TIMEOUT: 4002,
-  UNDECODABLE: 4003,
   DRAINING: 4100,
   VIOLATION: 4400,
   UNAUTHENTICATED: 4401,
   FORBIDDEN: 4403,
-  NO_VERSION: 4406,
   SILENT: 4408,
   SUPERSEDED: 4409,
   TOO_LARGE: 4413,
@@ -113,19 +110,21 @@ async function answerTo(socket: OpeningSocket, opening: Opening): Promise<{ welc
   }
 }
 
-function classify({ kind, code, error, welcomed, bye, suspects, unauthorized }: Ending): EndingVerdict {
+function classify(ending: Ending): EndingRuling {
+  const { bye } = ending;
+  const ms = bye?.retryAfter;
+  const retryAfter = typeof ms === 'number' ? { ms, spread: bye?.code === Close.DRAINING } : undefined;
+  return { verdict: verdictOn(ending), retryAfter };
+}
+
+function verdictOn({ kind, code, error, welcomed, bye, suspects }: Ending): EndingRuling['verdict'] {
   if (error instanceof UnauthorizedError) return 'unauthorized';
   const said = bye?.code ?? code;
   const final = said === Close.SUPERSEDED ? 'superseded' : 'refused';
-  if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return unauthorized || bye?.reconnect === false ? 'unauthorized' : 'retry';
+  if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return bye?.reconnect === false ? 'unauthorized' : 'reauthorize';
   if (bye) return bye.reconnect ? 'retry' : final;
   if (kind === 'violation') return 'suspect';
   if (!welcomed) return rawVerdict(code);
   if (DOUBTFUL.includes(code)) return suspects > 0 ? 'refused' : 'suspect';
   return FINAL.includes(code) || (code >= 4800 && code <= 4999) ? final : 'retry';
-}
-
-/** The answer to a ping: its nonce and nothing else that came with it. */
-export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing {
-  return { type: 'pong', ...(typeof nonce === 'number' && { nonce }) };
 }

@@ -87,12 +87,19 @@ export interface Ending {
   readonly bye: Bye | undefined;
   /** Suspect endings in a row before this one. */
   readonly suspects: number;
-  /** Whether the connection before was refused for its credentials as well. */
-  readonly unauthorized: boolean;
 }
 
-/** What an ending means; `suspect` is final at the third in a row. */
-export type EndingVerdict = 'retry' | 'suspect' | 'refused' | 'unauthorized' | 'superseded';
+/** What an ending means. */
+export interface EndingRuling {
+  /** `suspect` is final at the third in a row; `reauthorize` asks for fresh credentials, and is final at the second. */
+  readonly verdict: 'retry' | 'suspect' | 'reauthorize' | 'refused' | 'unauthorized' | 'superseded';
+  /** When the server wants to see the client again. */
+  readonly retryAfter?: { readonly ms: number; readonly spread: boolean } | undefined;
+}
+
+/** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense. */
+export const HANDSHAKE_TIMEOUT = 4002;
+export const UNDECODABLE = 4003;
 
 /** A protocol. It keeps nothing: what belongs to a connection is in its arguments. */
 export interface Protocol {
@@ -117,5 +124,5 @@ export interface Protocol {
   /** Whether the server answers pings. */
   readonly pings: boolean;
   /** Whether to try again after an ending. */
-  classify(ending: Ending): EndingVerdict;
+  classify(ending: Ending): EndingRuling;
 }

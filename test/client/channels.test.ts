@@ -245,7 +245,7 @@ describe('after a reconnect', () => {
     const channel = p.client.channel('a');
     channel.subscribe();
     await p.settle();
-    p.socket.accept({ accept: () => ({ receive: () => {}, closed: () => {} }) }); // a server by hand
+    p.socket.accept({ accept: () => ({ receive: () => {}, alive: () => {}, closed: () => {} }) }); // a server by hand
     await p.settle();
     const limits = { message: 65_536, window: 256 };
     const welcome = {

@@ -1,8 +1,10 @@
 /** What users did to a client until it was stopped. */
 
 import { describe, expect, it, vi } from 'vitest';
+import { Client } from '../../src/client.ts';
+import type { ClientOptions } from '../../src/client-options.ts';
 import { ClosedError } from '../../src/errors.ts';
-import { pair } from '../support/link.ts';
+import { type Pair, pair } from '../support/link.ts';
 
 describe('parameters of a channel', () => {
   it('that cannot be sent are an error there and then, and harm no connection', async () => {
@@ -101,5 +103,132 @@ describe('a handler that is async', () => {
     await p.settle();
     expect(reported.mock.calls.map(([error]) => (error as Error).message)).toEqual(['late', 'later']);
     reported.mockRestore();
+  });
+});
+
+describe('a subscription that was never answered', () => {
+  it('and given up takes nothing from the next one when its time is over', async () => {
+    const decisions: ((allow: boolean) => void)[] = [];
+    const p = pair({ callTimeout: 5_000 }, { authorize: () => new Promise((resolve) => decisions.push(resolve)) });
+    await p.settle();
+    p.client.channel('a').subscribe().unsubscribe();
+    const first = p.client.channel('a').subscribe();
+    await p.settle();
+    first.unsubscribe();
+    await p.clock.advance(1);
+    const { ready } = p.client.channel('a').subscribe();
+    await p.settle();
+    decisions.at(-1)?.(true);
+    await ready;
+    await p.clock.advance(6_000);
+    expect([p.client.channel('a').state.status, p.host.publish('a', 1)]).toEqual(['subscribed', 1]);
+  });
+
+  it('fails when its time is over, and is taken back', async () => {
+    const p = pair({ callTimeout: 5_000 }, { authorize: () => new Promise(() => {}) });
+    await p.settle();
+    const { ready } = p.client.channel('a').subscribe();
+    await p.settle();
+    await p.clock.advance(5_000);
+    await expect(ready).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(p.frames().map(({ type }) => type)).toEqual(['hello', 'subscribe', 'cancel', 'unsubscribe']);
+  });
+});
+
+describe('a call that was written', () => {
+  it.each<[string, ClientOptions, (p: Pair) => void]>([
+    ['the server closes for good', {}, (p) => p.peer.close(4900)],
+    ['the last retry is used up', { maxRetries: 0 }, (p) => p.socket.cut()],
+  ])('may have been executed when %s', async (_, options, end) => {
+    const p = pair(options, { handlers: { methods: { hang: () => new Promise(() => {}) } } });
+    await p.settle();
+    const call = p.client.call('hang');
+    await p.settle();
+    end(p);
+    await p.settle();
+    expect(p.client.state.status).toBe('closed');
+    await expect(call).rejects.toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
+  });
+});
+
+describe('the last word', () => {
+  it('is reconnect(): close() is over then', async () => {
+    const p = pair();
+    await p.settle();
+    const closed = p.client.close();
+    p.client.reconnect();
+    await closed;
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+  });
+
+  it('is close(), though connect() came in between', async () => {
+    const p = pair();
+    await p.settle();
+    const [first, connected, second] = [p.client.close(), p.client.connect(), p.client.close()];
+    await Promise.all([first, second]);
+    await expect(connected).rejects.toBeInstanceOf(ClosedError);
+    await p.settle();
+    expect(p.client.state.status).toBe('closed');
+  });
+
+  it('is the signal', async () => {
+    const stop = new AbortController();
+    const p = pair({ signal: stop.signal });
+    await p.settle();
+    const closed = p.client.close();
+    const connected = p.client.connect();
+    stop.abort();
+    await closed;
+    await expect(connected).rejects.toBeInstanceOf(ClosedError);
+    await p.settle();
+    expect(p.client.state.status).toBe('closed');
+  });
+
+  it('of a drain that another close() has overtaken does not close the next connection', async () => {
+    const p = pair({}, { handlers: { methods: { hang: () => new Promise(() => {}) } } });
+    await p.settle();
+    p.client.call('hang').catch(() => {});
+    await p.settle();
+    void p.client.close({ drain: 5_000 });
+    await p.client.close();
+    await p.client.connect();
+    await p.clock.advance(6_000);
+    expect(p.client.state.status).toBe('open');
+  });
+});
+
+describe('a goodbye', () => {
+  it('that was followed by another connection ends nothing there', async () => {
+    const p = pair();
+    await p.settle();
+    p.socket.deliver(JSON.stringify({ type: 'bye', code: 4100, reconnect: true, resume: false }));
+    await p.settle();
+    p.client.reconnect();
+    await p.settle();
+    await p.clock.advance(6_000);
+    expect([p.client.state.status, p.sockets.length]).toEqual(['open', 2]);
+  });
+});
+
+describe('a socket on its way out', () => {
+  it('is given nothing: what waits goes on waiting', async () => {
+    const got: unknown[] = [];
+    const p = pair({}, { handlers: { events: { note: (data) => got.push(data) } } });
+    await p.settle();
+    p.socket.readyState = 2; // its close event has not come yet
+    p.client.send('note', 1);
+    await p.settle();
+    expect(p.client.stats).toMatchObject({ sent: 0, queuedMessages: 1 });
+    p.socket.cut();
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(got).toEqual([1]);
+  });
+});
+
+describe('options that the wire cannot carry', () => {
+  it.each([Infinity, 2_000.5, 10])('are refused: messageLimit %d', (messageLimit) => {
+    expect(() => new Client('wss://example.test', { messageLimit, startClosed: true })).toThrow(/"messageLimit"/);
   });
 });

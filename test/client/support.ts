@@ -48,7 +48,7 @@ export const bye = (more: object) => ({ type: 'bye', code: 4100, reconnect: true
 /** A server that hears hello, says only this, and goes. */
 export const refuse = async (p: Pair, frame: object) => {
   await p.settle();
-  p.socket.accept({ accept: () => ({ receive: () => {}, closed: () => {} }) });
+  p.socket.accept({ accept: () => ({ receive: () => {}, alive: () => {}, closed: () => {} }) });
   await p.settle();
   await says(p, frame);
   p.socket.cut();

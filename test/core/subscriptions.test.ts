@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChannelState, type Question, Subscriptions } from '../../src/core/subscriptions.ts';
+import { type ChannelState, Subscriptions, type Wish } from '../../src/core/subscriptions.ts';
 import { CallError } from '../../src/errors.ts';
 
 const PERMANENT = ['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'UNIMPLEMENTED', 'FAILED_PRECONDITION'];
@@ -8,7 +8,7 @@ const TEMPORARY = ['UNAVAILABLE', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'DEADLINE_EX
 const refusal = (code = 'UNAVAILABLE') => new CallError(code);
 
 /** Asks, and there is exactly one question. */
-function askOne(subscriptions: Subscriptions): Question {
+function askOne(subscriptions: Subscriptions): Wish {
   const [question, ...others] = subscriptions.ask();
   if (!question || others.length > 0) throw new Error('one question was expected');
   return question;
@@ -220,7 +220,7 @@ describe('any walk through the diagram', () => {
   interface Model {
     status: ChannelState['status'];
     code?: string | undefined;
-    open?: Question | 'settled' | undefined;
+    open?: Wish | 'settled' | undefined;
   }
 
   it('ends where the model ends, and delivers what was confirmed last', () => {
@@ -228,7 +228,7 @@ describe('any walk through the diagram', () => {
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const subscriptions = new Subscriptions();
         const model: Record<string, Model> = { a: { status: 'idle' }, b: { status: 'idle' } };
-        const asked: Question[] = [];
+        const asked: Wish[] = [];
         for (const { what, name, error, which } of steps) {
           const entry = model[name] as Model;
           if (what === 'want') {

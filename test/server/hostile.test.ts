@@ -1,6 +1,7 @@
 /** What clients did to each other and to the server until it was stopped. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { CallError } from '../../src/errors.ts';
 import { settled } from '../support/fake-clock.ts';
 import { hosting, types } from '../support/hosting.ts';
 
@@ -48,6 +49,116 @@ describe('publishes of one client', () => {
   });
 });
 
+describe('what takes a place', () => {
+  it('is a handler for as long as it runs, cancelled or not', async () => {
+    let running = 0;
+    const { welcomed } = hosting({ limits: { calls: 3 }, handlers: { methods: { hang: () => new Promise(() => running++) } } });
+    const client = await welcomed();
+    for (let id = 1; id <= 10; id++) await client.says({ type: 'request', id, method: 'hang' }, { type: 'cancel', id });
+    expect(running).toBe(3);
+    expect(client.news().map(({ error }) => (error as { code: string }).code)).toEqual([
+      ...Array(3).fill('CANCELLED'),
+      ...Array(7).fill('RESOURCE_EXHAUSTED'),
+    ]);
+  });
+
+  it('is a subscription that waits to be authorized, of the same channel too', async () => {
+    let asked = 0;
+    const { welcomed } = hosting({ limits: { subscriptions: 3 }, authorize: () => new Promise(() => asked++) });
+    const client = await welcomed();
+    for (let id = 1; id <= 10; id++) await client.says({ type: 'subscribe', id, channel: 'a' });
+    expect(asked).toBe(3);
+    expect(types(client.news())).toEqual(Array(7).fill('error'));
+  });
+
+  it('is not somebody who was turned away and does not go', async () => {
+    const { connect, welcomed, host } = hosting({ limits: { connections: 2, connectionsPerAddress: 1 } });
+    await welcomed({}, 'a');
+    for (let i = 0; i < 5; i++) {
+      const mute = connect('a');
+      mute.reach.answersClose = false;
+      expect(mute.closes).toEqual([4429]);
+    }
+    await welcomed({}, 'b');
+    expect(host.connections).toBe(2);
+  });
+
+  it('is no name without end', async () => {
+    const { welcomed } = hosting();
+    const client = await welcomed();
+    await client.says({ type: 'subscribe', id: 1, channel: 'x'.repeat(1_025) });
+    expect(client.news()).toMatchObject([{ type: 'error', error: { code: 'INVALID_ARGUMENT' } }]);
+  });
+});
+
+describe('a client that is being closed', () => {
+  it('is subscribed to nothing any more, and nothing is kept for it', async () => {
+    const { host, welcomed } = hosting();
+    const client = await welcomed();
+    await client.says({ type: 'subscribe', id: 1, channel: 'a' });
+    client.reach.answersClose = false;
+    host.clients[0]?.close(4600);
+    client.news();
+    expect(host.publish('a', 1)).toBe(0);
+    await settled();
+    expect(client.news()).toEqual([]);
+  });
+
+  it('by a connection that cannot even be closed is given up', async () => {
+    const { host, welcomed, clock } = hosting();
+    const client = await welcomed();
+    client.reach.failsToClose = true;
+    host.clients[0]?.close(4600);
+    expect([client.reach.terminated, host.connections, clock.pending]).toEqual([true, 0, 0]);
+  });
+
+  it('with the server is waited for; those who come meanwhile are not', async () => {
+    const { host, connect, welcomed, clock } = hosting();
+    const slow = await welcomed();
+    slow.reach.answersClose = false;
+    let isClosed = false;
+    void host.close().then(() => {
+      isClosed = true;
+    });
+    for (let i = 0; i < 5; i++) {
+      connect().reach.answersClose = false;
+      await clock.advance(500);
+    }
+    expect(isClosed).toBe(true);
+  });
+});
+
+describe('a second subscribe', () => {
+  it('replaces the first, also when it is refused', async () => {
+    const answers = [true, false];
+    const { host, welcomed } = hosting({ authorize: () => answers.shift() === true });
+    const client = await welcomed();
+    await client.says({ type: 'subscribe', id: 1, channel: 'a' });
+    expect(host.publish('a', 1)).toBe(1);
+    await client.says({ type: 'subscribe', id: 2, channel: 'a' });
+    expect(host.publish('a', 2)).toBe(0);
+    expect(types(client.news())).toEqual(['response', 'message', 'error']);
+  });
+});
+
+describe('settings that the wire cannot carry', () => {
+  it.each([
+    { limits: { message: Infinity } },
+    { limits: { message: 2_000.5 } },
+    { heartbeat: { interval: 100.5 } },
+    { heartbeat: { timeout: Infinity } },
+  ])('are refused: %j', (options) => {
+    expect(() => hosting(options)).toThrow(TypeError);
+  });
+
+  it('and times that no timer can hold are the longest ones', async () => {
+    const { connect, clock } = hosting({ helloTimeout: Infinity });
+    const client = connect();
+    await clock.advance(1_000_000);
+    expect(client.closes).toEqual([]);
+  });
+});
+
 describe('hooks that are wrong', () => {
   it('a name that is no text is reported, and the message goes out without it', async () => {
     const { welcomed, errors } = hosting({ nameOf: () => 5 as never });
@@ -62,6 +173,29 @@ describe('hooks that are wrong', () => {
     await welcomed();
     expect(() => host.clients[0]?.close(999)).toThrow(expect.objectContaining({ name: 'InvalidAccessError' }));
     expect(host.clients).toHaveLength(1);
+  });
+
+  it('an error code that is no text becomes one', async () => {
+    const fail = () => {
+      throw new CallError(5 as never, undefined, { retryAfter: 'soon' as never });
+    };
+    const { welcomed } = hosting({ handlers: { methods: { fail } } });
+    const client = await welcomed();
+    await client.says({ type: 'request', id: 1, method: 'fail' });
+    expect(client.news()).toEqual([{ type: 'error', id: 1, error: { code: 'INTERNAL', message: '5' } }]);
+  });
+
+  it('onerror that fails ends nothing', async () => {
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const onerror = () => {
+      throw new Error('no reporter');
+    };
+    const { welcomed } = hosting({ onerror, handlers: { events: { note: () => Promise.reject(new Error('no')) } } });
+    const client = await welcomed();
+    await client.says({ type: 'event', name: 'note', data: 1 });
+    expect(logged).toHaveBeenCalledTimes(2);
+    expect(client.closes).toEqual([]);
+    logged.mockRestore();
   });
 
   it('an event without a handler is told', async () => {

@@ -24,7 +24,7 @@ export function hosting(options: HostOptions = {}) {
   const connect = (address = '10.0.0.1') => {
     const received: Frame[] = [];
     const closes: number[] = [];
-    const reach = { bufferedAmount: 0, answersClose: true, terminated: false, failsToSend: false };
+    const reach = { bufferedAmount: 0, answersClose: true, terminated: false, failsToSend: false, failsToClose: false };
     const port = host.accept(
       {
         get bufferedAmount() {
@@ -35,6 +35,7 @@ export function hosting(options: HostOptions = {}) {
           received.push(...framesIn(message));
         },
         close: (code) => {
+          if (reach.failsToClose) throw new Error('the socket is broken');
           closes.push(code);
           if (reach.answersClose) queueMicrotask(() => port.closed());
         },

@@ -17,7 +17,7 @@ export const plain: Protocol = {
     return `{"event":${JSON.stringify(frame.name)},"data":${payload}}`;
   },
   decode: (message) => [eventOf(message)],
-  classify: ({ code, kind }) => (code === 4_999 ? 'refused' : kind === 'violation' ? 'suspect' : 'retry'),
+  classify: ({ code, kind }) => ({ verdict: code === 4_999 ? 'refused' : kind === 'violation' ? 'suspect' : 'retry' }),
 };
 
 function eventOf(message: unknown): ServerFrame {

@@ -197,7 +197,7 @@ describe(`nearly right messages (seed ${SEED})`, () => {
       p.client.reconnect();
       await settled();
       const said = closesOf(p.socket);
-      p.socket.accept({ accept: () => ({ receive: () => {}, closed: () => {} }) });
+      p.socket.accept({ accept: () => ({ receive: () => {}, alive: () => {}, closed: () => {} }) });
       await settled();
       const next = random.chance(0.4) ? JSON.stringify(right('welcome', random)) : message('server', random);
       const { frames, violation } = reading(next, 'server');

@@ -3,7 +3,7 @@ import { HoldfastError, ProtocolError, UnauthorizedError } from '../../src/error
 import { Batch } from '../../src/wire/batch.ts';
 import type { Bye } from '../../src/wire/frames.ts';
 import { holdfast, SUBPROTOCOL } from '../../src/wire/holdfast.ts';
-import type { Ending, EndingVerdict, Opened, Opening } from '../../src/wire/protocol.ts';
+import type { Ending, EndingRuling, Opened, Opening } from '../../src/wire/protocol.ts';
 import { pair } from '../support/link.ts';
 
 const WELCOME = {
@@ -187,8 +187,8 @@ describe('the opening between a client and a server', () => {
 });
 
 describe('what a close means', () => {
-  const ending = (code: number, over: Partial<Ending> = {}): EndingVerdict =>
-    holdfast.classify({ kind: 'closed', code, welcomed: true, bye: undefined, suspects: 0, unauthorized: false, ...over });
+  const ending = (code: number, over: Partial<Ending> = {}): EndingRuling['verdict'] =>
+    holdfast.classify({ kind: 'closed', code, welcomed: true, bye: undefined, suspects: 0, ...over }).verdict;
   const bye = (code: number, reconnect: boolean): Bye => ({ ...BYE, code, reconnect });
 
   describe('after the welcome, by the table', () => {
@@ -210,7 +210,7 @@ describe('what a close means', () => {
     });
 
     it('4401 is tried once with a fresh token', () => {
-      expect([ending(4401), ending(4401, { unauthorized: true })]).toEqual(['retry', 'unauthorized']);
+      expect(ending(4401)).toBe('reauthorize');
     });
 
     it('4409 is superseded', () => expect(ending(4409)).toBe('superseded'));
@@ -234,18 +234,32 @@ describe('what a close means', () => {
     it('its code counts, not the one of the close', () => {
       expect(ending(1006, { bye: bye(4409, false) })).toBe('superseded');
       expect(ending(4409, { bye: bye(4600, true) })).toBe('retry');
-      expect(ending(1006, { bye: bye(4401, true), unauthorized: true })).toBe('unauthorized');
-      expect(ending(4401, { bye: bye(4600, true), unauthorized: true })).toBe('retry');
+      expect(ending(1006, { bye: bye(4401, true) })).toBe('reauthorize');
+      expect(ending(1006, { bye: bye(4401, false) })).toBe('unauthorized');
+      expect(ending(4401, { bye: bye(4600, true) })).toBe('retry');
     });
 
     it('counts before the welcome too', () => {
       expect(ending(4403, { welcomed: false, bye: bye(4403, false) })).toBe('refused');
       expect(ending(1002, { welcomed: false, bye: bye(1002, true) })).toBe('retry');
-      expect(ending(4401, { welcomed: false, bye: bye(4401, true) })).toBe('retry');
-      expect(ending(4401, { welcomed: false, bye: bye(4401, true), unauthorized: true })).toBe('unauthorized');
+      expect(ending(4401, { welcomed: false, bye: bye(4401, true) })).toBe('reauthorize');
     });
 
     it('counts more than what came after it', () => expect(ending(4003, { kind: 'violation', bye: bye(4100, true) })).toBe('retry'));
+  });
+
+  it('with a time to stay away, that is kept; a server that is going away spreads its clients over it', () => {
+    const ruling = (code: number, retryAfter?: number) =>
+      holdfast.classify({
+        kind: 'closed',
+        code,
+        welcomed: true,
+        bye: { ...bye(code, true), ...(retryAfter && { retryAfter }) },
+        suspects: 0,
+      });
+    expect(ruling(4429, 500).retryAfter).toEqual({ ms: 500, spread: false });
+    expect(ruling(4100, 500).retryAfter).toEqual({ ms: 500, spread: true });
+    expect(ruling(4100).retryAfter).toBeUndefined();
   });
 
   describe('before the welcome, by the raw table', () => {
@@ -255,7 +269,7 @@ describe('what a close means', () => {
 
     it.each([1000, 1001, 1006, 1008, 1011, 4400, 4401, 4403, 4404, 4406, 4409, 4410, 4800])(
       '%d ends nothing: who said it is unknown',
-      (code) => expect(ending(code, { welcomed: false, unauthorized: true, suspects: 2 })).toBe('retry'),
+      (code) => expect(ending(code, { welcomed: false, suspects: 2 })).toBe('retry'),
     );
   });
 
