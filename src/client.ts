@@ -15,6 +15,7 @@ import type { Anything, Channels, Contract, Events, Methods, Name, Optional, Par
 import { Conversation, type Delivery } from './conversation.ts';
 import type { Loss, State } from './core/state.ts';
 import { ClosedError, UnsupportedError } from './errors.ts';
+import { checkName, EventHandlers } from './event-handlers.ts';
 import { OurEventTarget } from './event-target.ts';
 import {
   ClientDropEvent,
@@ -28,13 +29,11 @@ import {
 import { Outcome } from './outcome.ts';
 import { OutgoingEvent, type OutgoingEventHost } from './outgoing-event.ts';
 import type { Receipt } from './receipt.ts';
-import { guarded, report } from './report.ts';
+import { report } from './report.ts';
 import type { Answerer } from './responder.ts';
 import { decodePayload, encodePayload, type Payload } from './wire/codec.ts';
 import type { Capabilities, Opened } from './wire/protocol.ts';
 
-/** Names that are spoken for. */
-const LIFECYCLE: readonly string[] = ['open', 'close', 'error', 'statechange', 'drop', 'unhandled'];
 /** How often a draining client looks whether all is done; milliseconds. */
 const DRAIN_LOOK = 25;
 
@@ -59,7 +58,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   readonly #conversation: Conversation;
   readonly #channels: ChannelDirectory;
   readonly #signal: AbortSignal | undefined;
-  readonly #listeners = new Map<string, Set<(data: unknown) => unknown>>();
+  readonly #listeners = new EventHandlers();
   readonly #handlers = new Map<string, Answerer>();
   readonly #counts = { sent: 0, acknowledged: 0, received: 0, dropped: 0, unconfirmed: 0 };
   readonly #outgoing: OutgoingEventHost;
@@ -108,7 +107,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       confirms: () => this.capabilities.resume,
       sent: () => {
         this.#counts.sent++;
-        this.#conversation.wroteEvent();
+        this.#conversation.confirmation.wrote();
       },
       dropped: (name, payload, reason, error) => this.#dropped('event', name, decodePayload(payload), reason, error),
     };
@@ -130,12 +129,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   get stats(): ClientStats {
-    const { roundTrip, traffic, queued, pendingCalls, unconfirmed } = this.#conversation;
+    const { roundTrip, traffic, queued, pendingCalls, confirmation } = this.#conversation;
     return {
       roundTrip,
       ...traffic,
       ...this.#counts,
-      unconfirmed: this.#counts.unconfirmed + unconfirmed,
+      unconfirmed: this.#counts.unconfirmed + confirmation.unconfirmed,
       queuedMessages: queued.messages,
       queuedBytes: queued.bytes,
       pendingCalls,
@@ -227,18 +226,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   ): () => void {
     checkName(name);
     checkFunction(handler, 'on');
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners);
-    const listener = (data: unknown) => handler(data as Events<C, 'client'>[N]);
-    const off = () => {
-      listeners.delete(listener);
-      if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name);
-      signal?.removeEventListener('abort', off);
-    };
-    if (signal?.aborted) return off;
-    listeners.add(listener);
-    signal?.addEventListener('abort', off);
-    return off;
+    return this.#listeners.add(name, handler as (data: unknown) => unknown, signal);
   }
 
   /**
@@ -337,9 +325,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   #deliver(frame: Delivery): void {
     if (frame.type !== 'unsubscribe') this.#counts.received++;
     if (frame.type !== 'event') return this.#channels.deliver(frame);
-    const listeners = this.#listeners.get(frame.name);
-    if (!listeners?.size) this.dispatchEvent(new UnhandledEvent('event', frame.name, frame.data));
-    for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) guarded(() => listener(frame.data));
+    if (!this.#listeners.deliver(frame.name, frame.data)) this.dispatchEvent(new UnhandledEvent('event', frame.name, frame.data));
   }
 
   #dropped(kind: ClientDropEvent['kind'], name: string, data: unknown, reason: DropCause, error?: Error): void {
@@ -399,11 +385,6 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 /** Data as it goes out. What is left out is null: an event always has data on the wire. */
 function encodeData(data: unknown): Payload {
   return encodePayload(data) ?? 'null';
-}
-
-function checkName(name: unknown): void {
-  if (typeof name !== 'string' || name === '') throw new TypeError(`An event has a name, but got ${show(name)}`);
-  if (LIFECYCLE.includes(name)) throw new TypeError(`"${name}" belongs to the lifecycle of the client: use addEventListener('${name}', …)`);
 }
 
 function checkFunction(handler: unknown, where: string): void {

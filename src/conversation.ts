@@ -8,25 +8,19 @@ import type { Address } from './attempt.ts';
 import { Caller, type Posting, type Question, type Waiting } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
 import { shortened } from './close-arguments.ts';
+import { Confirmation } from './confirmation.ts';
 import { type AttemptContext, Connection } from './connection.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Emission } from './core/machine.ts';
 import type { Ruling } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
-import {
-  CallError,
-  type ClosedError,
-  HoldfastError,
-  type MessageTooLargeError,
-  ProtocolError,
-  SessionLostError,
-  UnauthorizedError,
-} from './errors.ts';
+import { credentialsOf } from './credentials.ts';
+import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
-import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
+import { bytesOf, type Payload } from './wire/codec.ts';
 import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } from './wire/frames.ts';
 import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, UNDECODABLE } from './wire/protocol.ts';
 
@@ -82,11 +76,8 @@ export class Conversation {
   /** The attempt before was refused for its credentials. */
   #unauthorized = false;
   #nonce = 0;
-  /** Events written, and how many of them the server must have received, since it answered what was written later. */
-  #eventsWritten = 0;
-  #eventsProven = 0;
-  #eventsBeforePing = 0;
-  #unconfirmed = 0;
+  /** Which events arrived. */
+  readonly confirmation: Confirmation = new Confirmation();
   readonly #traffic = { messagesSent: 0, bytesSent: 0, messagesReceived: 0, connections: 0 };
 
   constructor(url: UrlSource, options: ClientOptions, settings: ClientSettings, host: ConversationHost) {
@@ -144,11 +135,6 @@ export class Conversation {
 
   get traffic(): Traffic {
     return this.#traffic;
-  }
-
-  /** Events written to connections that were lost before the server gave a sign of having received them. */
-  get unconfirmed(): number {
-    return this.#unconfirmed;
   }
 
   /** Whether what is posted now goes out at the end of the task. */
@@ -211,20 +197,15 @@ export class Conversation {
 
   /** Asks; an answer proves that all events written before were received too. */
   ask(question: Question): Promise<unknown> {
-    let written = 0;
+    let mark = 0;
     const frame: Question['frame'] = (id, left) => {
-      written = this.#eventsWritten;
+      mark = this.confirmation.mark;
       return question.frame(id, left);
     };
     const answer = this.#caller.ask({ ...question, frame });
-    const proven = () => this.#proven(written);
-    answer.then(proven, (error) => error instanceof CallError && proven()); // a no is an answer too
+    const confirm = () => this.confirmation.answered(mark);
+    answer.then(confirm, (error) => error instanceof CallError && confirm()); // a no is an answer too
     return answer;
-  }
-
-  /** Notes that an event was written, which nobody will answer. */
-  wroteEvent(): void {
-    this.#eventsWritten++;
   }
 
   /** Writes a frame that belongs to this connection; returns why not when it is larger than the server takes. */
@@ -238,17 +219,7 @@ export class Conversation {
 
   async #resolve(context: ProviderContext): Promise<Address> {
     const { auth } = this.#options;
-    const authenticated = async () => {
-      try {
-        const credentials = await auth?.(context);
-        if (typeof encodePayload(credentials) === 'object')
-          throw new TypeError('Option "auth" returned bytes; it returns what JSON can carry');
-        return credentials;
-      } catch (error) {
-        throw error instanceof UnauthorizedError ? error : new HoldfastError('AUTH_FAILED', 'No credentials for the server', error);
-      }
-    };
-    const [where, credentials] = await Promise.all([this.#address.resolve(context), authenticated()]);
+    const [where, credentials] = await Promise.all([this.#address.resolve(context), credentialsOf(auth, context)]);
     if (!context.signal.aborted) this.#auth = credentials;
     return where;
   }
@@ -306,7 +277,7 @@ export class Conversation {
         break;
       case 'pong':
         if (typeof frame.nonce === 'number' && frame.nonce !== this.#nonce) break; // the answer to an earlier one
-        this.#proven(this.#eventsBeforePing);
+        this.confirmation.ponged();
         return true;
       case 'response':
         this.#caller.response(frame.id, frame.result);
@@ -371,7 +342,7 @@ export class Conversation {
 
   #ping(): void {
     this.flush();
-    this.#eventsBeforePing = this.#eventsWritten;
+    this.confirmation.asked();
     this.write({ type: 'ping', nonce: ++this.#nonce });
     this.flush();
   }
@@ -390,17 +361,12 @@ export class Conversation {
     const { loss, willReconnect } = emission;
     this.#bye = undefined;
     if (!willReconnect) this.#unauthorized = false;
-    this.#unconfirmed += this.#eventsWritten - this.#eventsProven;
-    this.#proven(this.#eventsWritten);
+    this.confirmation.lost();
     this.#caller.lost();
     this.#responder.stop(new SessionLostError('The connection was lost', true));
     this.#responder = this.#newResponder();
     const { messages, bytes } = this.#transmitter.queued;
     this.#host.lost(loss, willReconnect, { lostBytes, queuedMessages: messages, queuedBytes: bytes });
-  }
-
-  #proven(events: number): void {
-    this.#eventsProven = Math.max(this.#eventsProven, events);
   }
 
   #newResponder(): Responder {
