@@ -2,18 +2,17 @@
 
 import type { DropCause, Question } from './caller.ts';
 import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
-import { checkEach } from './client-options.ts';
 import type { Delivery } from './conversation.ts';
 import { type ChannelState, Subscriptions, type Wish } from './core/subscriptions.ts';
 import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
-import { type Receipt, Ticket } from './receipt.ts';
-import { decodePayload, type Payload } from './wire/codec.ts';
+import { type PublishingHost, publish } from './publishing.ts';
+import type { Receipt } from './receipt.ts';
 import { callError } from './wire/errors.ts';
 import type { Declaration, SubscribeResult } from './wire/frames.ts';
 
 /** What the channels need of the client. */
-export interface ChannelsHost {
+export interface ChannelsHost extends PublishingHost {
   readonly clock: Clock;
   readonly iteratorBuffer: number;
   /** Milliseconds the server may take to confirm a channel. */
@@ -22,18 +21,10 @@ export interface ChannelsHost {
   isOpen(): boolean;
   /** Why the server has no channels; undefined where it has them. */
   unsupported(): UnsupportedError | undefined;
-  /** Whether there is none to come. */
-  isOver(): boolean;
   ask(question: Question): Promise<unknown>;
-  /** The same for what counts as sent. */
-  publish(question: Question): Promise<unknown>;
-  /** Encodes a payload; throws where it cannot be sent. */
-  encode(data: unknown): Payload;
   dropped(kind: 'publish' | 'message', name: string, data: unknown, reason: DropCause, error?: Error): void;
   /** A channel was refused, or ended. */
   failed(error: Error): void;
-  /** A message was written and what became of it will not be known. */
-  unconfirmed(): void;
 }
 
 /** A demand by the server to subscribe again is met at once, but not more often than this; milliseconds. */
@@ -137,51 +128,7 @@ export class ChannelDirectory implements ChannelHost {
   }
 
   publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
-    const { ttl = Infinity, key, priority } = checkEach(options, 'send');
-    const payload = this.#host.encode(data);
-    const withdrawn = new AbortController();
-    const ticket = new Ticket<Published>(() => {
-      withdrawn.abort();
-      return true;
-    });
-    let reported = false;
-    if (this.#host.isOver()) {
-      const error = new ClosedError();
-      ticket.dropped(error);
-      this.#host.dropped('publish', channel, decodePayload(payload), 'closed', error);
-      return ticket;
-    }
-    this.#host
-      .publish({
-        what: `the message on ${channel}`,
-        payload,
-        needs: 'channels',
-        timeout: ttl,
-        signal: withdrawn.signal,
-        waiting: { key: key === undefined ? undefined : JSON.stringify(['channel', channel, key]), priority },
-        frame: (id) => ({ type: 'publish', id, channel }),
-        sent: () => ticket.sent(),
-        dropped: (reason, error) => {
-          reported = true;
-          ticket.dropped(error);
-          this.#host.dropped('publish', channel, decodePayload(payload), reason, error);
-        },
-      })
-      .then(
-        (result) => ticket.succeed({ offset: (result as Published | undefined)?.offset }),
-        (error: HoldfastError) => {
-          if (reported) return;
-          // Written, and then nobody said what became of it.
-          if (ticket.status === 'sent' && !(error instanceof CallError)) {
-            this.#host.unconfirmed();
-            return ticket.unknown(error);
-          }
-          ticket.dropped(error);
-          if (!withdrawn.signal.aborted)
-            this.#host.dropped('publish', channel, decodePayload(payload), error instanceof CallError ? 'refused' : 'expired', error);
-        },
-      );
-    return ticket;
+    return publish(this.#host, channel, data, options);
   }
 
   overflowed(channel: string, data: unknown): void {

@@ -5,23 +5,15 @@ import { closeCode, shortened } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
 import { clampDelay } from '../core/backoff.ts';
 import { TokenBucket } from '../core/rate.ts';
-import {
-  CallError,
-  ClosedError,
-  MessageTooLargeError,
-  ProtocolError,
-  SessionLostError,
-  UnauthorizedError,
-  UnsupportedError,
-} from '../errors.ts';
+import { CallError, ClosedError, MessageTooLargeError, ProtocolError, SessionLostError, UnauthorizedError } from '../errors.ts';
 import { Responder } from '../responder.ts';
-import { Batch } from '../wire/batch.ts';
 import { bytesOf, decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
 import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing, pongTo } from '../wire/frames.ts';
 import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
+import { Outbound } from './outbound.ts';
 import { Pulse } from './pulse.ts';
 
 /** The connection under a client. */
@@ -73,12 +65,7 @@ export class ServerClient<C extends Contract = Anything> {
   readonly #responder: Responder;
   readonly #rate: TokenBucket;
   readonly #pulse: Pulse;
-  #batch = new Batch(Infinity);
-  #scheduled = false;
-  /** Bytes that the client takes in a message. */
-  #limit = Infinity;
-  /** What both sides offer. */
-  #features: readonly string[] = [];
+  readonly #outbound = new Outbound((messages) => this.#send(messages));
   #phase: Phase = 'new';
   #draining = false;
   #timer: unknown;
@@ -132,7 +119,7 @@ export class ServerClient<C extends Contract = Anything> {
   send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
     if (!this.isOpen) return false;
     const payload = encodePayload(data) ?? 'null';
-    if (typeof payload !== 'string') this.#require('binary');
+    if (typeof payload !== 'string') this.#outbound.require('binary');
     const error = this.#write({ type: 'event', name }, payload);
     if (error) throw error;
     return true;
@@ -147,9 +134,9 @@ export class ServerClient<C extends Contract = Anything> {
     >
   ): Promise<Result<Methods<C, 'client'>, M>> {
     if (!this.isOpen) throw new ClosedError('The client is not there any more');
-    this.#require('calls');
+    this.#outbound.require('calls');
     const payload = encodePayload(params);
-    if (typeof payload === 'object') this.#require('binary');
+    if (typeof payload === 'object') this.#outbound.require('binary');
     const result = await this.#caller.ask({
       what: `the call of ${method}`,
       payload,
@@ -178,7 +165,7 @@ export class ServerClient<C extends Contract = Anything> {
     const reconnect = RETRYABLE.includes(code) || (code >= 4600 && code <= 4799);
     const bye: Bye = { type: 'bye', code, reason, reconnect, resume: false, ...(retryAfter !== undefined && { retryAfter }) };
     this.#write(bye);
-    this.#flush();
+    this.#outbound.flush();
     this.#leave(code, reason);
   }
 
@@ -225,18 +212,12 @@ export class ServerClient<C extends Contract = Anything> {
   /** @internal A message, encoded once for all; false when the client does not take it. */
   deliver(message: Message, bytes: number): boolean {
     if (this.#isOver) return true; // nobody is there to miss it
-    if (bytes > this.#limit || (typeof message !== 'string' && !this.#features.includes('binary'))) return false;
-    this.#add(message, bytes);
-    return true;
+    return this.#outbound.add(message, bytes);
   }
 
   /** @internal A frame of a channel. */
   tell(frame: Outgoing): void {
     this.#write(frame);
-  }
-
-  #require(feature: string): void {
-    if (!this.#features.includes(feature)) throw new UnsupportedError(feature, 'The client');
   }
 
   get #isOver(): boolean {
@@ -312,8 +293,8 @@ export class ServerClient<C extends Contract = Anything> {
 
   async #open(hello: Hello): Promise<void> {
     const { settings } = this.#host;
-    this.#limit = hello.limits.message;
-    this.#features = FEATURES.filter((feature) => hello.features.includes(feature));
+    const features = FEATURES.filter((feature) => hello.features.includes(feature));
+    this.#outbound.agreed(hello.limits.message, features);
     try {
       this.principal = await this.#host.authenticate(hello.auth, this.request);
     } catch (error) {
@@ -329,12 +310,11 @@ export class ServerClient<C extends Contract = Anything> {
     if (this.#phase !== 'opening') return;
     this.#phase = 'open';
     settings.clock.clearTimeout(this.#timer);
-    this.#batch = new Batch(this.#limit);
-    const told = fitting(admissions, Math.min(this.#limit, HELLO_LIMIT), leave);
+    const told = fitting(admissions, Math.min(hello.limits.message, HELLO_LIMIT), leave);
     const error = this.#write({
       type: 'welcome',
       version: Math.min(VERSION, hello.version),
-      features: this.#features,
+      features,
       resumed: false,
       heartbeat: settings.heartbeat,
       limits: { message: settings.limits.message, window: 256 },
@@ -358,23 +338,13 @@ export class ServerClient<C extends Contract = Anything> {
     if (this.#isOver) return undefined; // nobody is there to miss it
     const message = encodeFrame(frame, payload);
     const bytes = bytesOf(message);
-    return this.deliver(message, bytes) ? undefined : new MessageTooLargeError(bytes, this.#limit);
+    return this.deliver(message, bytes) ? undefined : new MessageTooLargeError(bytes, this.#outbound.limit);
   }
 
-  #add(message: Message, bytes: number): void {
-    this.#batch.add(message, bytes);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
+  #send(messages: Message[]): void {
     if (this.#isOver) return;
     try {
-      for (const message of this.#batch.take()) this.#peer.send(message);
+      for (const message of messages) this.#peer.send(message);
     } catch (error) {
       this.#host.settings.onerror(error, 'sending');
       this.#end('closing');
@@ -387,7 +357,7 @@ export class ServerClient<C extends Contract = Anything> {
   }
 
   #drained(): void {
-    this.#flush();
+    this.#outbound.flush();
     this.#leave(Close.DRAINING, 'the server is going away');
   }
 
