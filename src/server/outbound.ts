@@ -10,7 +10,7 @@ export class Outbound {
   #batch = new Batch(Infinity);
   #scheduled = false;
   /** Bytes that the client takes in a message. */
-  limit = Infinity;
+  limit: number = Infinity;
   /** What both sides offer. */
   features: readonly string[] = [];
 
