@@ -119,7 +119,7 @@ export class ServerClient<C extends Contract = Anything> {
   send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
     if (!this.isOpen) return false;
     const payload = encodePayload(data) ?? 'null';
-    if (typeof payload !== 'string') this.#outbound.require('binary');
+    if (typeof payload !== 'string') this.#outbound.need('binary');
     const error = this.#write({ type: 'event', name }, payload);
     if (error) throw error;
     return true;
@@ -134,9 +134,9 @@ export class ServerClient<C extends Contract = Anything> {
     >
   ): Promise<Result<Methods<C, 'client'>, M>> {
     if (!this.isOpen) throw new ClosedError('The client is not there any more');
-    this.#outbound.require('calls');
+    this.#outbound.need('calls');
     const payload = encodePayload(params);
-    if (typeof payload === 'object') this.#outbound.require('binary');
+    if (typeof payload === 'object') this.#outbound.need('binary');
     const result = await this.#caller.ask({
       what: `the call of ${method}`,
       payload,

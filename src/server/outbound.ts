@@ -27,7 +27,7 @@ export class Outbound {
   }
 
   /** Throws UnsupportedError where the client has not announced a feature. */
-  require(feature: string): void {
+  need(feature: string): void {
     if (!this.features.includes(feature)) throw new UnsupportedError(feature, 'The client');
   }
 
