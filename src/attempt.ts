@@ -49,6 +49,8 @@ export class Attempt {
   #error: HoldfastError | undefined;
   #permanent = false;
   #settling: unknown;
+  /** How it was closed, while that is not told yet. */
+  #ended: CloseEvent | undefined;
 
   constructor(host: AttemptHost) {
     this.#host = host;
@@ -159,7 +161,8 @@ export class Attempt {
   #settleSoon(event?: CloseEvent): void {
     const { clock } = this.#host;
     clock.clearTimeout(this.#settling);
-    this.#settling = clock.setTimeout(() => this.#settle(event), 0);
+    this.#ended ??= event;
+    this.#settling = clock.setTimeout(() => this.#settle(this.#ended), 0);
   }
 
   #fail(error: HoldfastError, permanent = false): void {

@@ -152,6 +152,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   async #connect(): Promise<void> {
+    this.#overtake();
     const { status } = this.state;
     if (status === 'open') return;
     if (this.#signal?.aborted) throw new ClosedError('The client was closed by its signal, for good', this.#signal.reason);
@@ -177,6 +178,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const text = reasonText(reason);
     if (this.#signal?.aborted) throw new ClosedError('The client was closed by its signal, for good', this.#signal.reason);
     this.#signal?.addEventListener('abort', this.#abort);
+    this.#overtake();
     this.#conversation.reconnect(text);
   }
 
@@ -188,6 +190,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
     const closes = ++this.#closes;
+    if (this.state.status !== 'closed') this.#closing ??= new Outcome();
     if (drain > 0) await this.#drained(drain);
     if (this.#closes !== closes) return this.#closing?.promise; // somebody was quicker
     if (this.state.status === 'closed') return;
@@ -291,6 +294,14 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   /** Writes what is waiting for the end of the task now: before a page goes away, for instance. */
   flush(): void {
     this.#conversation.flush();
+  }
+
+  /** A `close()` that still drains closes nothing any more: the last word counts. */
+  #overtake(): void {
+    this.#closes++;
+    if (this.state.status === 'closing') return;
+    this.#closing?.succeed();
+    this.#closing = undefined;
   }
 
   readonly #abort = () => {

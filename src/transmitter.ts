@@ -108,16 +108,19 @@ export class Transmitter {
     const socket = this.#host.socket();
     // A socket on its way out would swallow it without a word: what waits goes on waiting.
     if (socket?.readyState !== OPEN) return;
-    // Whoever is told about a drop may close or replace the connection.
-    while (!this.#paused && this.#host.socket() === socket) {
-      const posting = this.#take();
-      if (!posting) break;
-      this.#transmit(posting);
+    // Told last: whoever is told about a drop may close or replace the connection.
+    const drops: (() => void)[] = [];
+    while (!this.#paused) {
+      const { entry, drops: expired } = this.#outbox.take(this.#host.now());
+      drops.push(() => this.#report(expired));
+      if (!entry) break;
+      this.#transmit(entry.value, drops);
     }
     for (const message of this.#batch.take()) {
       this.#host.sent(bytesOf(message));
       guarded(() => socket.send(message));
     }
+    for (const drop of drops) drop();
   }
 
   /** Drops everything that waits. */
@@ -141,17 +144,11 @@ export class Transmitter {
     return typeof payload === 'object' && !offers('binary') ? 'binary payloads' : undefined;
   }
 
-  #take(): Posting | undefined {
-    const { entry, drops } = this.#outbox.take(this.#host.now());
-    this.#report(drops);
-    return entry?.value;
-  }
-
-  #transmit(posting: Posting): void {
+  #transmit(posting: Posting, drops: (() => void)[]): void {
     const missing = this.#missing(posting);
-    if (missing) return posting.dropped('unsupported', new UnsupportedError(missing, 'The server'));
+    if (missing) return void drops.push(() => posting.dropped('unsupported', new UnsupportedError(missing, 'The server')));
     const error = this.#add(posting.frame(), posting.payload);
-    if (error) posting.dropped('too-large', error);
+    if (error) drops.push(() => posting.dropped('too-large', error));
     else posting.sent();
   }
 

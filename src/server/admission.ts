@@ -19,7 +19,7 @@ const WELCOME_BYTES = 1_024;
 /** Asks for every declared channel. What is not decided soon is left. */
 export async function admit(
   wanted: readonly Declaration[],
-  ask: (declaration: Declaration) => Promise<Admission>,
+  ask: (declaration: Declaration) => Admission | Promise<Admission>,
   leave: (channel: string) => void,
   clock: Clock,
 ): Promise<Admission[]> {

@@ -32,7 +32,7 @@ export interface ClientHost {
   readonly settings: HostSettings;
   authenticate(token: unknown, request: PeerRequest): unknown;
   /** Asks for a channel; `join` makes the subscription live, in the same step in which the client is told. */
-  subscribe(client: ServerClient, channel: string, params: unknown): Promise<Admission>;
+  subscribe(client: ServerClient, channel: string, params: unknown): Admission | Promise<Admission>;
   unsubscribe(client: ServerClient, channel: string): void;
   publish(client: ServerClient, channel: string, data: unknown): Promise<unknown>;
   method(name: string): ((params: unknown, context: { client: ServerClient; signal: AbortSignal }) => unknown) | undefined;
@@ -197,8 +197,10 @@ export class ServerClient<C extends Contract = Anything> {
         if (this.#isOver) return; // nothing more is taken from it
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.close(Close.VIOLATION, error.message);
+      if (error instanceof ProtocolError) return this.close(Close.VIOLATION, error.message);
+      // Nobody's message may end the server.
+      this.#host.settings.onerror(error, 'receiving');
+      this.#leaveWith(1011, 'internal error');
     }
   }
 
@@ -275,11 +277,14 @@ export class ServerClient<C extends Contract = Anything> {
 
   #subscribe(id: number, channel: string, params: unknown): void {
     this.#responder.use(id);
-    void this.#host.subscribe(this as unknown as ServerClient, channel, params).then(({ result: { error, ...result }, join }) => {
+    const tell = ({ result: { error, ...result }, join }: Admission) => {
       if (error) this.#write({ type: 'error', id, error });
       else this.#write({ type: 'response', id }, encodePayload(result));
       join();
-    });
+    };
+    const admission = this.#host.subscribe(this as unknown as ServerClient, channel, params);
+    if (admission instanceof Promise) void admission.then(tell);
+    else tell(admission);
   }
 
   #publish(id: number | undefined, channel: string, data: unknown): void {

@@ -45,7 +45,7 @@ export class Host<C extends Contract = Anything> {
   /** Subscriptions of each client that wait to be authorized. */
   readonly #deciding = new WeakMap<ServerClient, number>();
   /** What each client is publishing: how much, and the end of the line. */
-  readonly #publishing = new Map<ServerClient, { length: number; last: Promise<void> }>();
+  readonly #publishing = new WeakMap<ServerClient, { length: number; size: number; last: Promise<void> }>();
   #lastId = 0;
   #draining = false;
   #emptied: (() => void) | undefined;
@@ -133,24 +133,31 @@ export class Host<C extends Contract = Anything> {
     return this.#closed;
   }
 
-  async #subscribe(client: ServerClient, channel: string, params: unknown): Promise<Admission> {
+  #subscribe(client: ServerClient, channel: string, params: unknown): Admission | Promise<Admission> {
     const channels = this.#channels.get(client) ?? new Map<string, object>();
     const { subscriptions } = this.#settings.limits;
     const deciding = this.#deciding.get(client) ?? 0;
-    if ((!channels.has(channel) && channels.size >= subscriptions) || deciding >= subscriptions)
+    if ((!channels.has(channel) && channels.size >= subscriptions) || deciding >= 2 * subscriptions)
       return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
-    if (channel.length > LONGEST_NAME)
-      return refused(channel.slice(0, 16), new CallError('INVALID_ARGUMENT', 'The name of the channel is too long'));
+    if (channel.length > LONGEST_NAME) return refused(channel, new CallError('INVALID_ARGUMENT', 'The name of the channel is too long'));
     const demand = {};
     channels.set(channel, demand);
     this.#leave(client, channel); // a second subscribe replaces the first
+    const permission = this.#permission(client, { action: 'subscribe', channel, params });
+    if (!(permission instanceof Promise)) return this.#admission(client, channel, demand, permission);
     this.#deciding.set(client, deciding + 1);
-    const error = await this.#authorize(client, { action: 'subscribe', channel, params });
-    this.#deciding.set(client, (this.#deciding.get(client) ?? 1) - 1);
+    return permission.then((error) => {
+      this.#deciding.set(client, (this.#deciding.get(client) ?? 1) - 1);
+      return this.#admission(client, channel, demand, error);
+    });
+  }
+
+  /** What a decision comes to, unless the client has changed its mind meanwhile. */
+  #admission(client: ServerClient, channel: string, demand: object, error: CallError | undefined): Admission {
     const isCurrent = () => this.#channels.get(client)?.get(channel) === demand;
     if (!isCurrent()) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
     if (error) {
-      channels.delete(channel);
+      this.#channels.get(client)?.delete(channel);
       return refused(channel, error);
     }
     const join = () => {
@@ -172,16 +179,19 @@ export class Host<C extends Contract = Anything> {
   }
 
   /** One publish of a client after the other, however long each takes to be authorized. */
-  #inTurn<T>(client: ServerClient, publish: () => Promise<T>): Promise<T> {
-    const line = this.#publishing.get(client) ?? { length: 0, last: Promise.resolve() };
-    if (line.length >= this.#settings.limits.calls)
+  #inTurn<T>(client: ServerClient, size: number, publish: () => Promise<T>): Promise<T> {
+    const line = this.#publishing.get(client) ?? { length: 0, size: 0, last: Promise.resolve() };
+    const cost = size + PUBLISH_COST;
+    if (line.size + cost > this.#settings.limits.buffered)
       return Promise.reject(new CallError('RESOURCE_EXHAUSTED', 'Too many publishes at once'));
     const published = line.last.then(publish);
     const done = () => {
       line.length--;
+      line.size -= cost;
       if (line.length === 0) this.#publishing.delete(client);
     };
     line.length++;
+    line.size += cost;
     line.last = published.then(done, done);
     this.#publishing.set(client, line);
     return published;
@@ -189,13 +199,16 @@ export class Host<C extends Contract = Anything> {
 
   /** Asks for permission at once, and publishes when it is there and it is this message's turn. */
   #publish(client: ServerClient, channel: string, data: unknown): Promise<unknown> {
-    const payload = encodePayload(data) ?? 'null';
-    const permission = this.#authorize(client, { action: 'publish', channel, data });
-    return this.#inTurn(client, async () => {
-      const error = await permission;
+    const payload = this.#encoded(data);
+    if (payload === undefined) return Promise.reject(new CallError('INVALID_ARGUMENT', 'The data cannot be passed on'));
+    const permission = this.#permission(client, { action: 'publish', channel, data });
+    const pass = (error: CallError | undefined) => {
       if (error) throw error;
       return this.#pass(client, channel, payload);
-    });
+    };
+    // At once where nothing is waited for, so that no burst has to wait in line.
+    if (!(permission instanceof Promise) && !this.#publishing.has(client)) return new Promise((resolve) => resolve(pass(permission)));
+    return this.#inTurn(client, payload.length, async () => pass(await permission));
   }
 
   #pass(client: ServerClient, channel: string, payload: Payload): object {
@@ -229,18 +242,34 @@ export class Host<C extends Contract = Anything> {
     return reached;
   }
 
-  async #authorize(
+  /** Why the client may not do it, if it may not; at once, where `authorize` knows at once. */
+  #permission(
     client: ServerClient,
     what: { action: 'subscribe' | 'publish'; channel: string; params?: unknown; data?: unknown },
-  ): Promise<CallError | undefined> {
-    try {
-      const { authorize } = this.#options as HostOptions;
-      if (!authorize || (await authorize({ ...what, client }))) return undefined;
-      return new CallError('PERMISSION_DENIED', `Not allowed to ${what.action} on ${what.channel}`);
-    } catch (error) {
+  ): CallError | undefined | Promise<CallError | undefined> {
+    const { authorize } = this.#options as HostOptions;
+    if (!authorize) return undefined;
+    const denied = () => new CallError('PERMISSION_DENIED', `Not allowed to ${what.action} on ${what.channel}`);
+    const failed = (error: unknown) => {
       if (error instanceof CallError) return error;
       this.#settings.onerror(error, 'authorize');
       return new CallError('INTERNAL', 'The authorization failed');
+    };
+    try {
+      const allowed = authorize({ ...what, client });
+      if (!(allowed instanceof Promise)) return allowed ? undefined : denied();
+      return allowed.then((yes) => (yes ? undefined : denied()), failed);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /** What a client published, encoded again; undefined where that cannot be, since it is nested too deeply. */
+  #encoded(data: unknown): Payload | undefined {
+    try {
+      return encodePayload(data) ?? 'null';
+    } catch {
+      return undefined;
     }
   }
 
@@ -275,6 +304,8 @@ export class Host<C extends Contract = Anything> {
 
 /** Characters in the name of a channel, at most. */
 const LONGEST_NAME = 1_024;
+/** What a publish that waits costs beside its payload, in bytes. */
+const PUBLISH_COST = 64;
 
 function messageOf(channel: string, payload: Payload, from: string | undefined): [message: Message, bytes: number] {
   const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);

@@ -64,9 +64,9 @@ export interface ServerLimits {
   readonly connectionsPerAddress: number;
   /** Channels of one client; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly subscriptions: number;
-  /** Calls of one client that run at the same time, and publishes that wait to be authorized; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
+  /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
-  /** Bytes that may wait for a slow client; more is close code 4422. @default 16 MiB */
+  /** Bytes that may wait for a slow client (more is close code 4422), and of its publishes that wait to be authorized (more are refused). @default 16 MiB */
   readonly buffered: number;
 }
 

@@ -151,7 +151,51 @@ describe('a call that was written', () => {
   });
 });
 
+describe('a drop listener that reconnects in the middle of a flush', () => {
+  it('takes nothing away: what goes out goes out first, and what waits goes on waiting', async () => {
+    const got: unknown[] = [];
+    const p = pair({}, { handlers: { events: { note: (data) => got.push(data) } } });
+    await p.settle();
+    p.client.addEventListener('drop', () => p.client.reconnect(), { once: true });
+    p.client.send('note', 'old', { ttl: 1 });
+    const receipt = p.client.channel('a').publish('y');
+    p.client.send('note', 'new');
+    p.clock.jump(20); // the timer of the old one is late
+    await p.settle();
+    await p.clock.advance(5_000);
+    await p.settle();
+    // Written before anybody was told: arrived, or known to be unknown, and nothing hangs.
+    expect(receipt.status).toBe('sent');
+    await expect(receipt.acknowledged).rejects.toMatchObject({ code: 'SESSION_LOST' });
+    expect([p.client.state.status, p.client.stats.pendingCalls, p.client.stats.queuedMessages]).toEqual(['open', 0, 0]);
+  });
+});
+
 describe('the last word', () => {
+  it('is connect(), while a close still drains', async () => {
+    const p = pair({}, { handlers: { methods: { hang: () => new Promise(() => {}) } } });
+    await p.settle();
+    p.client.call('hang').catch(() => {});
+    await p.settle();
+    const closed = p.client.close({ drain: 200 });
+    await p.client.connect();
+    await p.clock.advance(5_000);
+    await closed;
+    expect(p.client.state.status).toBe('open');
+  });
+
+  it('is the later of two closes that drain: both are over when it is closed', async () => {
+    const p = pair({}, { handlers: { methods: { hang: () => new Promise(() => {}) } } });
+    await p.settle();
+    p.client.call('hang').catch(() => {});
+    await p.settle();
+    const seen: string[] = [];
+    for (const drain of [300, 300]) void p.client.close({ drain }).then(() => seen.push(p.client.state.status));
+    await p.clock.advance(5_000);
+    await p.settle();
+    expect(seen).toEqual(['closed', 'closed']);
+  });
+
   it('is reconnect(): close() is over then', async () => {
     const p = pair();
     await p.settle();

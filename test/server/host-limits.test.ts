@@ -54,8 +54,8 @@ describe('limits', () => {
     await peer.says({ type: 'subscribe', id: 1, channel: 'c' }, { ...request, id: 2 }, { ...request, id: 3 });
     await peer.says({ type: 'subscribe', id: 4, channel: 'a' }); // has its place already
     expect(peer.news()).toMatchObject([
-      { type: 'error', id: 3, error: { code: 'RESOURCE_EXHAUSTED' } },
       { type: 'error', id: 1, error: { code: 'RESOURCE_EXHAUSTED' } },
+      { type: 'error', id: 3, error: { code: 'RESOURCE_EXHAUSTED' } },
       { type: 'response', id: 4 },
     ]);
     expect(peer.closes).toEqual([]);
