@@ -2,60 +2,12 @@
 
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocketServer, WebSocket as WS } from 'ws';
-import type { Clock, Lifecycle, LifecycleSignal } from '../../src/index.ts';
-import { systemClock } from '../../src/io/clock.ts';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
+import { CountingClock, CountingLifecycle, heap, tcpSockets } from '../support/counting.ts';
 import { connect, final, next, once, serveBehindProxy, until } from '../support/e2e.ts';
 
 const WARM_UP = 2_000;
 const CYCLES = 10_000;
-
-/** The clock of the platform, which knows how many timers wait. */
-class CountingClock implements Clock {
-  readonly #timers = new Set<unknown>();
-
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  now(): number {
-    return systemClock.now();
-  }
-
-  wall(): number {
-    return systemClock.wall();
-  }
-
-  setTimeout(callback: () => void, delay: number): unknown {
-    const timer = systemClock.setTimeout(() => {
-      this.#timers.delete(timer);
-      callback();
-    }, delay);
-    this.#timers.add(timer);
-    return timer;
-  }
-
-  clearTimeout(timer: unknown): void {
-    this.#timers.delete(timer);
-    systemClock.clearTimeout(timer);
-  }
-}
-
-/** A page to which nothing happens, which knows how many listen. */
-class CountingLifecycle implements Lifecycle {
-  readonly hidden = false;
-  readonly onLine = true;
-  readonly #listeners = new Set<unknown>();
-
-  get watchers(): number {
-    return this.#listeners.size;
-  }
-
-  watch(listener: (signal: LifecycleSignal) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-}
 
 /** Kills each connection once it has heard "ready", until it has done so often enough; those that come then live. */
 async function startKiller() {
@@ -74,18 +26,6 @@ async function startKiller() {
   });
   return killer;
 }
-
-/** Bytes in use, once everything that can go has gone: what has just died may need a turn of the loop and a second look. */
-async function heap(): Promise<number> {
-  if (!globalThis.gc) throw new Error('run with --expose-gc');
-  for (let i = 0; i < 5; i++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    globalThis.gc();
-  }
-  return process.memoryUsage().heapUsed;
-}
-
-const tcpSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
 
 it('after 10,000 kills sockets, timers, listeners and the heap are where they were at the start', async () => {
   const killer = await startKiller();
