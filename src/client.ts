@@ -184,8 +184,9 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 
   /**
    * Closes: says goodbye, rejects pending calls with ClosedError, and drops what waits, each with a `drop` event; with `drain` it first
-   * gives them that long. Resolves when it is closed, after 2 s at the latest unless bytes are still leaving. Handlers stay: `connect()`
-   * goes on.
+   * gives them that long. Resolves when it is closed, after `closeTimeout` at the latest unless bytes are still leaving, or when `connect()` or
+   * `reconnect()` has overtaken it. Handlers stay: `connect()` goes on. Rejects with InvalidAccessError or SyntaxError DOMException at a bad
+   * code or reason.
    */
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;

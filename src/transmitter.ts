@@ -36,6 +36,7 @@ export class Transmitter {
   readonly #host: TransmitterHost;
   readonly #outbox: Outbox<Posting>;
   readonly #overflow: OutboxLimits['overflow'];
+  /** Bytes that the server takes in a message; Infinity while that is unknown. */
   #limit = Infinity;
   #batch: Batch;
   #scheduled = false;
@@ -51,11 +52,6 @@ export class Transmitter {
   /** What waits. */
   get queued(): { readonly messages: number; readonly bytes: number } {
     return { messages: this.#outbox.size, bytes: this.#outbox.bytes };
-  }
-
-  /** Bytes that the server takes in a message; Infinity while that is unknown. */
-  get limit(): number {
-    return this.#limit;
   }
 
   /** A connection opened to a server that takes so much. What was written for an earlier one is gone with it. */
