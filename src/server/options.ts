@@ -98,8 +98,6 @@ export interface HostOptions<C extends Contract = Anything> {
   /** A handler, or a hook, failed. @default console.error */
   readonly onerror?: (error: unknown, where: string) => void;
   readonly clock?: Clock;
-  /** A number in [0, 1). @default Math.random */
-  readonly random?: () => number;
 }
 
 /** The options with their defaults. */
@@ -109,7 +107,6 @@ export interface HostSettings {
   readonly helloTimeout: number;
   readonly onerror: (error: unknown, where: string) => void;
   readonly clock: Clock;
-  readonly random: () => number;
 }
 
 /** Checks of the options of a host. */
@@ -125,7 +122,6 @@ export const hostChecks: Record<keyof HostOptions, Check> = {
   onunhandled: callback,
   onerror: callback,
   clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
-  random: callback,
 };
 
 const some: Check = [(value) => typeof value === 'number' && value >= 1, 'a number, 1 or more, or Infinity'];
@@ -161,7 +157,6 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
     helloTimeout: 10_000,
     onerror: log,
     clock: systemClock,
-    random: Math.random,
     ...given,
     ...(options.onerror && { onerror: safely(options.onerror) }),
     heartbeat: { interval: 15_000, timeout: 5_000, ...heartbeat },

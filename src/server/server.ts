@@ -64,7 +64,8 @@ export interface Server<C extends Contract = Anything> {
  * Starts a server.
  *
  * @example
- * const server = createServer({ port: 8080, handlers: { methods: { add: ({ a, b }) => a + b } } });
+ * type Sums = { server: { methods: { add(params: { a: number; b: number }): number } } };
+ * const server = createServer<Sums>({ port: 8080, handlers: { methods: { add: ({ a, b }) => a + b } } });
  * await server.listening;
  * @throws TypeError at a bad option
  */

@@ -178,6 +178,16 @@ describe('settings that the wire cannot carry', () => {
 });
 
 describe('hooks that are wrong', () => {
+  it('a permission that is a thenable is waited for, not taken for a yes', async () => {
+    // What some query builders are: no Promise, but something to await.
+    // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+    const authorize = () => ({ then: (resolve: (allowed: boolean) => void) => resolve(false) }) as never;
+    const { welcomed } = hosting({ authorize });
+    const client = await welcomed();
+    await client.says({ type: 'subscribe', id: 1, channel: 'a' }, { type: 'publish', id: 2, channel: 'a', data: 1 });
+    expect(client.news().map(({ error }) => (error as { code: string }).code)).toEqual(['PERMISSION_DENIED', 'PERMISSION_DENIED']);
+  });
+
   it('a name that is no text is reported, and the message goes out without it', async () => {
     const { welcomed, errors } = hosting({ nameOf: () => 5 as never });
     const client = await welcomed();

@@ -18,7 +18,7 @@ export const HELLO = {
 export function hosting(options: HostOptions = {}) {
   const clock = new FakeClock();
   const errors: string[] = [];
-  const host = new Host({ clock, random: () => 0.5, onerror: (error, where) => errors.push(`${where}: ${error}`), ...options });
+  const host = new Host({ clock, onerror: (error, where) => errors.push(`${where}: ${error}`), ...options });
 
   /** A connection by hand. */
   const connect = (address = '10.0.0.1') => {

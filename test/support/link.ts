@@ -147,7 +147,6 @@ export function pair<C extends Contract = Anything>(options: ClientOptions = {},
   const log: string[] = [];
   const host = new Host<C>({
     clock,
-    random: () => 0.5,
     onerror: (error, where) => errors.push(`${where}: ${error instanceof Error ? error.message : String(error)}`),
     ...server,
   });
