@@ -9,7 +9,18 @@ import { callError } from './wire/errors.ts';
 import type { Outgoing, WireError } from './wire/frames.ts';
 import type { Capabilities } from './wire/protocol.ts';
 
-/** Why something that was accepted will not be sent, or not be taken. */
+/**
+ * Why something that a client had accepted will not be sent, or not be taken: the `reason` of a {@link ClientDropEvent}.
+ *
+ * - `overflow`: there was no room in the outbox, or a `for await` loop was too slow
+ * - `expired`: it waited longer than its `ttl`
+ * - `replaced`: a newer one has its `key`
+ * - `closed`: there is no connection to come
+ * - `too-large`: the server does not take so many bytes
+ * - `unsupported`: the server does not take such a thing
+ * - `volatile`: there was no connection at that moment
+ * - `refused`: the server said no
+ */
 export type DropCause = 'overflow' | 'expired' | 'replaced' | 'closed' | 'too-large' | 'unsupported' | 'volatile' | 'refused';
 
 /** What is to be written: the frame is made at that moment, since only then its id and the time left are known. */
@@ -27,9 +38,9 @@ export interface Posting {
 
 /** How it waits in line. */
 export interface Waiting {
-  /** Higher goes first. @default 0 */
+  /** Higher goes first, among what waits; any finite number. @default 0 */
   readonly priority?: number | undefined;
-  /** The latest of a key is the only one that waits. */
+  /** The latest of a key, for the same name, is the only one that waits: those before it are dropped. */
   readonly key?: string | undefined;
   /** Monotonic milliseconds after which it is not to be written. */
   readonly expiresAt?: number | undefined;
@@ -50,6 +61,8 @@ export interface Question {
   frame(id: number, left: number): Outgoing;
   /** It was written. */
   sent?(): void;
+  /** The other side has done it. Told at once: what follows in the same message may build upon it, and a promise would settle later. */
+  done?(): void;
   /** It was dropped before it was written. */
   dropped?(reason: DropCause, error: Error): void;
 }
@@ -164,6 +177,7 @@ class Asked {
 
   succeed(result: unknown): void {
     this.#end();
+    this.#question.done?.();
     this.#resolve(result);
   }
 

@@ -156,12 +156,10 @@ export class ChannelDirectory implements ChannelHost {
         this.#answered(wish, unsupported, false);
         continue;
       }
-      const answered = (error?: Error) => {
-        const over = error instanceof SessionLostError || error instanceof ClosedError;
-        const current = error && !over && this.#answered(wish, asCallError(error), false);
-        if (current && error instanceof TimeoutError)
-          this.#unsubscribe(channel); // should the server say yes after all
-        else if (!error) this.#answered(wish, undefined, false);
+      const failed = (error: Error) => {
+        if (error instanceof SessionLostError || error instanceof ClosedError) return;
+        const current = this.#answered(wish, asCallError(error), false);
+        if (current && error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
       };
       this.#host
         .ask({
@@ -170,8 +168,9 @@ export class ChannelDirectory implements ChannelHost {
           timeout: this.#host.timeout,
           waiting: { direct: true },
           frame: (id) => ({ type: 'subscribe', id, channel, ...(params !== undefined && { params }) }),
+          done: () => this.#answered(wish, undefined, false),
         })
-        .then(() => answered(), answered);
+        .catch(failed);
     }
   }
 

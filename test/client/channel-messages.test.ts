@@ -2,7 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { ClosedError, MessageTooLargeError, QueueFullError, SessionLostError, TimeoutError } from '../../src/errors.ts';
-import { type Pair, pair } from '../support/link.ts';
+import { framesIn, type Pair, pair } from '../support/link.ts';
 import { allowed, asked, deciding, lose, watch } from './support.ts';
 
 describe('nothing of an earlier subscription', () => {
@@ -32,6 +32,19 @@ describe('nothing of an earlier subscription', () => {
     message('of the second');
     await p.settle();
     expect(log.filter((line) => line.startsWith('message'))).toEqual(['message in time', 'message of the second']);
+  });
+
+  it('takes one of the new one with it: a message right behind the confirmation is delivered', async () => {
+    const p = pair();
+    await p.settle();
+    const channel = p.client.channel('a');
+    const log = watch(channel);
+    channel.subscribe();
+    channel.publish('first words');
+    await p.settle();
+    const batches = p.socket.received.map((message) => framesIn(message).map(({ type }) => type));
+    expect(batches).toContainEqual(['response', 'message']);
+    expect(log).toEqual(['subscribing', 'subscribed', 'message first words']);
   });
 
   it('answers for a later one: leaving and coming back while the first is undecided', async () => {
