@@ -34,7 +34,7 @@ export interface AttemptHost {
 }
 
 /** The names under which browsers refuse a socket for good: mixed content, an address they cannot read, Firefox under a CSP. */
-const PERMANENT = /^(Security|Syntax)Error$|CONTENT_BLOCKED/;
+const PERMANENT = /^(Security|Syntax|NotSupported)Error$|CONTENT_BLOCKED/;
 
 export class Attempt {
   /** The socket, once there is one. */

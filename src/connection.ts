@@ -18,6 +18,7 @@ import {
   type Model,
   type Moment,
   type Rules,
+  settled,
   transition,
 } from './core/machine.ts';
 import type { Ruling } from './core/retry-policy.ts';
@@ -32,9 +33,9 @@ import { guarded } from './report.ts';
 
 /** What is known when an address is asked for or a close is judged. */
 export interface AttemptContext {
-  /** Consecutive failures so far; 0 for the first attempt and after a stable connection. */
+  /** Consecutive failures so far; 0 for the first attempt, and after a connection that lasted `stableAfter`. */
   readonly attempt: number;
-  /** How the connection or attempt before ended. */
+  /** How the connection or attempt before ended; `undefined` where there was none. */
   readonly cause: Loss | undefined;
   /** Whether any connection ever opened. */
   readonly everOpened: boolean;
@@ -247,7 +248,8 @@ export class Connection {
   /** The verdict is asked for first: it is user code, which may well have closed or replaced the connection itself. */
   #lose(loss: Loss, permanent = false): void {
     const attempt = this.#attempt;
-    const { state, memory } = this.#model;
+    const { state } = this.#model;
+    const memory = settled(this.#model, { now: this.#options.clock.now() }, this.#rules);
     const ruling: Ruling = permanent || state.status === 'closing' ? { verdict: 'refused' } : this.#link.classifyClose(loss, memory);
     if (attempt === this.#attempt) this.#dispatch({ type: 'lost', loss, ...ruling });
   }

@@ -268,6 +268,6 @@ function mayForce({ forcedAt }: Memory, { now }: Moment): boolean {
 }
 
 /** The memory with the series of failures ended, if the connection that is now over lasted long enough. */
-function settled({ state, memory }: Model, { now }: Moment, { stableAfter }: Rules): Memory {
+export function settled({ state, memory }: Model, { now }: Pick<Moment, 'now'>, { stableAfter }: Pick<Rules, 'stableAfter'>): Memory {
   return state.status === 'open' && now - memory.openedAt >= stableAfter ? { ...memory, attempt: 0, suspects: 0 } : memory;
 }

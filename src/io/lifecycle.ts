@@ -3,16 +3,39 @@
 /**
  * What may happen to a page. `online`, `offline` and `visible` are hints. `thawed` is a fact: the page was suspended (frozen or in the
  * back-forward cache), and no socket survives that (Chromium closes it just after the event; measured in version 156).
+ *
+ * - `online`, `visible`: asks an open link for a sign of life, and cuts a wait short
+ * - `offline`: asks an open link for a sign of life
+ * - `thawed`: replaces an open link, and cuts a wait short
  */
 export type LifecycleSignal = 'online' | 'offline' | 'visible' | 'thawed';
 
-/** Where the library learns about the page. */
+/**
+ * Where the library learns about the page. Give one of your own in an app shell that knows better, or in tests.
+ *
+ * @example
+ * const lifecycle: Lifecycle = {
+ *   hidden: false,
+ *   onLine: true,
+ *   watch(listener) {
+ *     const woke = () => listener('visible');
+ *     app.addEventListener('resume', woke);
+ *     return () => app.removeEventListener('resume', woke);
+ *   },
+ * };
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat', { lifecycle });
+ */
 export interface Lifecycle {
-  /** Whether nobody is looking. */
+  /** Whether nobody is looking: the default backoff waits longer then. */
   readonly hidden: boolean;
-  /** What the device says about its network; true where it says nothing. It can be wrong both ways. */
+  /** What the device says about its network; `true` where it says nothing. It can be wrong both ways. */
   readonly onLine: boolean;
-  /** Calls back for every signal until the returned function is called. */
+  /**
+   * Calls back for every signal.
+   *
+   * @param listener what to call
+   * @returns how to stop
+   */
   watch(listener: (signal: LifecycleSignal) => void): () => void;
 }
 

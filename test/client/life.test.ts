@@ -53,6 +53,26 @@ describe('connect()', () => {
   });
 });
 
+describe('a close that is tried once more', () => {
+  it.each([1002, 1008])('with code %i is not the second in a row when the connection between lasted', async (code) => {
+    const p = pair();
+    const refused = async () => {
+      await p.settle();
+      p.socket.cut(code);
+      await p.settle();
+    };
+    await refused();
+    await p.clock.advance(1_000);
+    await p.settle();
+    await p.clock.advance(3_600_000);
+    await refused();
+    expect(p.client.state.status).toBe('waiting');
+    await p.clock.advance(1_000);
+    await refused();
+    expect(p.client.state).toMatchObject({ status: 'closed', cause: 'refused' });
+  });
+});
+
 describe('close()', () => {
   it('says goodbye, then closes with code and reason; twice is once', async () => {
     const p = pair();

@@ -1,6 +1,7 @@
 /** Heartbeat, waking up, handshake, signal, and every method from everywhere. */
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { ReconnectingErrorEvent } from '../../src/events.ts';
 import type { HandshakeSocket } from '../../src/handshake.ts';
 import type { ReconnectingWebSocketOptions } from '../../src/options.ts';
 import { ReconnectingWebSocket } from '../../src/socket.ts';
@@ -445,6 +446,25 @@ describe('signal', () => {
 });
 
 describe('shouldReconnect', () => {
+  it('is told how many failures there were since a connection that lasted', async () => {
+    const attempts: number[] = [];
+    const w = world({ shouldReconnect: (_, { attempt }) => attempts.push(attempt) > 0 });
+    for (let i = 0; i < 2; i++) {
+      await w.settle();
+      w.socket.closed();
+      await w.clock.advance(10_000);
+    }
+    await w.open();
+    await w.clock.advance(3_600_000);
+    w.socket.closed();
+    await w.clock.advance(10_000);
+    await w.open();
+    await w.clock.advance(1);
+    w.socket.closed();
+    await w.settle();
+    expect(attempts).toEqual([0, 1, 0, 1]);
+  });
+
   it.each([
     ['close()', (w: World) => w.ws.close(), ['open', 'close 1006 final'], 1],
     ['reconnect()', (w: World) => w.ws.reconnect(), ['open', 'close 4001 again'], 2],
@@ -463,6 +483,19 @@ describe('shouldReconnect', () => {
     w.ws.close();
     await w.clock.advance(2_000);
     expect([w.ws.readyState, w.clock.pending, w.page.listeners.size]).toEqual([3, 0, 0]);
+  });
+});
+
+describe('where the runtime has no WebSocket', () => {
+  it('it is closed for good, and says what to do', async () => {
+    vi.stubGlobal('WebSocket', undefined);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const ws = new ReconnectingWebSocket('wss://example.test/');
+    const failed = new Promise<ReconnectingErrorEvent>((resolve) => ws.addEventListener('error', resolve));
+    const closed = new Promise((resolve) => ws.addEventListener('close', resolve));
+    expect((await failed).message).toMatch('pass createSocket: (url, protocols) => new WS(url, protocols)');
+    await closed;
+    expect(ws.state).toMatchObject({ status: 'closed', cause: 'refused' });
   });
 });
 

@@ -82,9 +82,9 @@ export class LinkSocket {
     queueMicrotask(() => this.#close(opened ? code : 1006, reason, opened));
   }
 
-  /** The link breaks: both ends are told. */
-  cut(): void {
-    this.#close(1006, '', false);
+  /** The link breaks: both ends are told, the client with this code. */
+  cut(code = 1006): void {
+    this.#close(code, '', false);
   }
 
   /** The link goes dead: neither end is told. */
