@@ -1,26 +1,32 @@
 /**
  * The demo and its server on one port: `npm start`, or `PORT=8080 npm start`.
  *
- * - pages from the repository, `/` is the demo; WebSockets on any path are those of the echo server
+ * - pages from the repository, `/` is the demo; WebSockets reach the Holdfast server on `/live`, an echo server on any other path
  * - `POST /control/drop`     cuts every connection without a word
- * - `POST /control/mute`     stops answering: the connections of now stay open and hear nothing any more, new ones are served
+ * - `POST /control/mute`     the connections of now stay open and hear nothing any more, new ones are served
+ * - `POST /control/slow?ms=15000`    makes everything late for that long
  * - `POST /control/refuse?ms=10000`  closes the port for that long, so that the system itself refuses connections
- * - `POST /control/restart`  ends everything, and comes back a second later, as a process would
+ * - `POST /control/restart`  says goodbye, ends everything, and comes back a second later with an empty memory, as a process would
  */
 
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { createServer as createVite, type ViteDevServer } from 'vite';
-import { EchoServer } from '../test/support/echo-server.ts';
+import { FaultProxy } from '../test/support/fault-proxy.ts';
+import { Backend } from './backend.ts';
 
 export interface Demo {
   /** Where a browser finds it. */
   readonly url: string;
   readonly port: number;
-  readonly echo: EchoServer;
+  readonly backend: Backend;
   stop(): Promise<void>;
 }
+
+/** What a control request asks for, to be done after the answer has left; undefined where there is no such thing. */
+type Control = (order: string, query: URLSearchParams) => (() => void) | undefined;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -30,71 +36,94 @@ const PLAIN: Record<string, string> = {
   '/dist/holdfast.iife.js': 'text/javascript; charset=utf-8',
 };
 const RESTART_MS = 1_000;
-const LONGEST_REFUSAL_MS = 600_000;
+const LONGEST_MS = 600_000;
+/** A slow link: milliseconds that everything is late, and bytes a second that go up. */
+const SLOW = { delay: 400, rate: 4_000 };
 
 /** Starts the demo; port 0 is any that is free. Rejects when the port is taken. */
 export async function startDemo({ port }: { port: number }): Promise<Demo> {
-  const vite = await createVite({
-    root,
-    configFile: false, // the one in the root builds the library
-    appType: 'mpa',
-    logLevel: 'warn',
-    server: { middlewareMode: true, hmr: false, ws: false, watch: { ignored: ['**/dist/**', '**/test/**'] } },
-    optimizeDeps: { noDiscovery: true },
-  });
-  const echo = new EchoServer();
+  const vite = await createPages();
+  const backend = new Backend();
+  const proxy = await FaultProxy.start(await backend.start());
   const http = createServer((request, response) => answer(request, response, vite, control));
-  http.on('upgrade', (request, socket, head) => echo.handleUpgrade(request, socket, head));
+  http.on('upgrade', (request, socket, head) => proxy.splice(socket as Socket, Buffer.concat([headOf(request), head])));
   let comingBack: NodeJS.Timeout | undefined;
+  let gettingFast: NodeJS.Timeout | undefined;
 
   try {
     port = await listen(http, port);
   } catch (error) {
-    await vite.close();
+    await Promise.all([vite.close(), proxy.stop(), backend.stop()]);
     throw error;
   }
-  return { url: `http://localhost:${port}/`, port, echo, stop };
+  return { url: `http://localhost:${port}/`, port, backend, stop };
 
-  /** What a control request asks for, to be done after the answer has left; undefined where there is no such thing. */
   function control(order: string, query: URLSearchParams): (() => void) | undefined {
-    if (order === 'drop') return () => echo.drop();
-    if (order === 'mute') return () => echo.mute();
-    if (order === 'restart') return () => goAway(RESTART_MS);
-    if (order === 'refuse') return () => goAway(Math.min(Number(query.get('ms') ?? 10_000) || 0, LONGEST_REFUSAL_MS));
+    const ms = (usual: number) => Math.min(Number(query.get('ms') ?? usual) || 0, LONGEST_MS);
+    if (order === 'drop') return () => proxy.cut();
+    if (order === 'mute') return () => proxy.hole();
+    if (order === 'slow') return () => slowDown(ms(15_000));
+    if (order === 'restart') return () => void backend.shutDown().then(() => goAway(RESTART_MS));
+    if (order === 'refuse') return () => goAway(ms(10_000));
     return undefined;
+  }
+
+  function slowDown(ms: number): void {
+    clearTimeout(gettingFast);
+    Object.assign(proxy, SLOW);
+    gettingFast = setTimeout(() => Object.assign(proxy, { delay: 0, rate: Infinity }), ms);
   }
 
   /** The port is closed, not merely unanswered: whoever connects meanwhile gets ECONNREFUSED. */
   function goAway(ms: number): void {
     clearTimeout(comingBack);
     http.close();
-    echo.drop();
+    proxy.cut();
     comingBack = setTimeout(() => {
+      if (!backend.live) backend.open();
       listen(http, port).catch((error: unknown) => console.error(explain(error, port)));
     }, ms);
   }
 
   async function stop(): Promise<void> {
     clearTimeout(comingBack);
+    clearTimeout(gettingFast);
     const closed = new Promise((resolve) => http.close(resolve));
-    echo.drop();
+    await Promise.all([proxy.stop(), backend.stop(), vite.close()]);
     http.closeAllConnections();
-    await Promise.all([closed, vite.close()]);
+    await closed;
   }
 }
 
-function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  vite: ViteDevServer,
-  control: (order: string, query: URLSearchParams) => (() => void) | undefined,
-): void {
+/** Vite serves the pages, without the client that it would put into them to watch for changes. */
+function createPages(): Promise<ViteDevServer> {
+  return createVite({
+    root,
+    configFile: false, // the one in the root builds the library
+    appType: 'mpa',
+    logLevel: 'warn',
+    resolve: { alias: { holdfast: `${root}dist/index.js` } }, // what an application gets: the package as it is built
+    server: { middlewareMode: true, hmr: false, ws: false, watch: { ignored: ['**/dist/**', '**/test/**', '**/docs/**'] } },
+    optimizeDeps: { noDiscovery: true },
+    plugins: [
+      {
+        name: 'no-client',
+        transformIndexHtml: {
+          order: 'post',
+          handler: (html) => html.replace('<script type="module" src="/@vite/client"></script>', ''),
+        },
+      },
+    ],
+  });
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, vite: ViteDevServer, control: Control): void {
   const target = `http://localhost${request.url}`;
   if (!URL.canParse(target)) return void response.writeHead(400).end();
   const { pathname, searchParams, search } = new URL(target);
   response.setHeader('Cache-Control', 'no-store');
   if (pathname === '/') {
-    response.writeHead(302, { Location: `/demo/script-tag.html${search}` }).end();
+    response.writeHead(302, { Location: `/demo/index.html${search}` }).end();
   } else if (pathname.startsWith('/control/')) {
     // A page opened from disk may ask, too. And no connection stays behind that would have to be cut under the answer.
     response.setHeader('Access-Control-Allow-Origin', '*').setHeader('Connection', 'close');
@@ -116,6 +145,12 @@ async function sendFile(response: ServerResponse, path: string, type: string): P
   } catch {
     response.writeHead(404).end(`${path} is not there: run "npm run build" first`);
   }
+}
+
+/** The head of a request as it came in, to be sent on. */
+function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  const headers = rawHeaders.map((text, i) => text + (i % 2 === 0 ? ': ' : '\r\n')).join('');
+  return Buffer.from(`${method} ${url} HTTP/${httpVersion}\r\n${headers}\r\n`, 'latin1');
 }
 
 function listen(http: Server, port: number): Promise<number> {

@@ -6,7 +6,7 @@ import type { AttemptContext } from './connection.ts';
 import { tagOf } from './data.ts';
 import { HoldfastError } from './errors.ts';
 
-/** What a provider is told. */
+/** What the `url` and `protocols` functions are told, on every attempt. */
 export type ProviderContext = AttemptContext & {
   /** Aborted when the attempt is given up; a result that comes later is ignored. */
   readonly signal: AbortSignal;
@@ -15,7 +15,25 @@ export type ProviderContext = AttemptContext & {
 /** A value, or a function that is asked for it on every attempt. */
 export type Provided<T> = T | ((context: ProviderContext) => T | Promise<T>);
 
+/**
+ * Where to connect: a URL (WHATWG WebSockets, section 3.1: ws, wss, http or https, no fragment, relative to the page), or a function that
+ * is asked for it on every attempt, for fresh tokens. `Provided<T>` is `T | ((context: ProviderContext) => T | Promise<T>)`.
+ *
+ * What goes wrong in a function is an `error` event: ADDRESS_FAILED when it throws, and another attempt follows; ADDRESS_INVALID when it
+ * returns what is no such URL, which is final; CONNECT_TIMEOUT when it takes longer than `connectTimeout`.
+ *
+ * @example
+ * const url: UrlSource = async ({ signal }) => {
+ *   const response = await fetch('/ticket', { signal });
+ *   return `wss://example.com/chat?ticket=${await response.text()}`;
+ * };
+ * const socket = new ReconnectingWebSocket(url);
+ */
 export type UrlSource = Provided<string | URL>;
+/**
+ * The subprotocols to offer (RFC 6455, section 1.9), or a function that is asked for them on every attempt; it fails as the URL's does.
+ * `Provided<T>` is `T | ((context: ProviderContext) => T | Promise<T>)`.
+ */
 export type ProtocolsSource = Provided<string | string[] | undefined>;
 
 /** Characters of an HTTP token (RFC 9110 section 5.6.2). */

@@ -13,42 +13,46 @@ import { encodePayload } from './wire/codec.ts';
 
 /** What is known about a message beside its data. */
 export interface MessageInfo {
+  /** The name of the channel. */
   readonly channel: string;
-  /** Its place in the history of the channel, where the server keeps one. */
+  /** Its place in the history of the channel; `undefined` where the server keeps none. */
   readonly offset?: number | undefined;
-  /** Who published it, where the server says so. */
+  /** Who published it; `undefined` where the server does not say. */
   readonly from?: string | undefined;
 }
 
 /** The events of a {@link Channel} by name. */
 export interface ChannelEventMap<T> {
+  /** Something was published. */
   message: ChannelMessageEvent<T>;
   /** The state is another one. */
   statechange: ChannelStateEvent;
-  /** Messages may be missing here. */
+  /** Messages may be missing here: load what you show anew. */
   gap: GapEvent;
 }
 
-/** One handler on a channel. */
+/** One handler on a channel: what `subscribe` returns. */
 export interface Subscription {
   /**
-   * Resolves when the server has confirmed the channel; rejects with a CallError when it refuses, and with a ClosedError when the
-   * subscription or the client ends first. Ignoring it is fine: `channel.state` says the same.
+   * Resolves when the server has confirmed the channel. Rejects with a {@link CallError} when it refuses (DEADLINE_EXCEEDED: it does not
+   * answer within `callTimeout`), with an {@link UnsupportedError} when it has no channels, with a {@link ClosedError} when the
+   * subscription or the client ends first, or with the reason of a `signal` that was aborted before. Ignoring it is fine: `channel.state`
+   * says the same.
    */
   readonly ready: Promise<void>;
-  /** Ends it. Doing so twice is doing it once. */
+  /** Ends it: the handler is not called any more. Doing so twice is doing it once. */
   unsubscribe(): void;
 }
 
-/** How a message is published. */
+/** How a message is published. A bad value is a `TypeError` that names it. */
 export interface PublishOptions extends Pick<Waiting, 'key' | 'priority'> {
-  /** Milliseconds it may take until the server has confirmed it, the time in the outbox included. @default Infinity */
+  /** Milliseconds it may take until the server has confirmed it, 1 or more, the time in the outbox included. @default Infinity */
   readonly ttl?: number;
 }
 
-/** What a server may say about a published message. */
+/** What a server may say about a published message: what `acknowledged` of its {@link Receipt} resolves with. */
 export interface Published {
-  /** Its place in the history of the channel, where the server keeps one. */
+  /** Its place in the history of the channel; `undefined` where the server keeps none. */
   readonly offset?: number | undefined;
 }
 
@@ -76,12 +80,20 @@ interface Listener<T> {
 }
 
 /**
- * A channel of a client; `client.channel(name)` is the same object for the same name.
+ * A channel of a client: what others publish, and the way to publish. `client.channel(name)` is the same object for the same name.
  *
- * The server is asked for it when the first handler or iterator comes, and told when the last one has gone, a tick later, so that
- * leaving and coming back in one task is neither. `addEventListener` alone asks for nothing.
+ * The server is asked for it when the first handler or loop comes, and told when the last one has gone, a tick later, so that leaving and
+ * coming back in one task is neither. It is asked again on every connection. `addEventListener` alone asks for nothing.
+ *
+ * @example
+ * const room = client.channel('room:kelp');
+ * const { ready, unsubscribe } = room.subscribe((message, { from }) => console.log(from, message));
+ * await ready;
+ * room.publish({ text: 'hello' });
+ * unsubscribe();
  */
 export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
+  /** The name, as given to `client.channel`. */
   readonly name: string;
   readonly #host: ChannelHost;
   /** JSON of what the server is told when it is subscribed. */
@@ -89,7 +101,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   readonly #listeners = new Set<Listener<T>>();
   #confirmed = false;
 
-  /** Made by `client.channel(name)`. */
+  /** @internal Made by `client.channel(name)`. */
   constructor(name: string, host: ChannelHost) {
     super();
     this.name = name;
@@ -115,12 +127,26 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     return this.#confirmed;
   }
 
-  /** idle, subscribing, subscribed, or failed with an error. */
+  /** Whether it is idle, subscribing, subscribed, or failed with an error. */
   get state(): ChannelState {
     return this.#host.stateOf(this.name);
   }
 
-  /** Calls the handler for every message from now on. Without a handler it only keeps the channel subscribed, for event listeners. */
+  /**
+   * Calls the handler for every message from now on. Without a handler it only keeps the channel subscribed, for event listeners. What a
+   * handler throws goes to `reportError`, or `console.error` where there is none, and harms no other.
+   *
+   * @param handler called with the data and what else is known about the message
+   * @param options for how long
+   * @param options.signal aborting it unsubscribes
+   * @returns when it is confirmed, and how to end it
+   *
+   * @example
+   * const controller = new AbortController();
+   * const { ready } = client.channel('room:kelp').subscribe((message) => console.log(message), { signal: controller.signal });
+   * ready.catch((error) => console.warn('refused', error));
+   * controller.abort(); // unsubscribes
+   */
   subscribe(handler?: (data: T, info: MessageInfo) => void, { signal }: { readonly signal?: AbortSignal } = {}): Subscription {
     const ready = new Outcome<void>();
     const listener: Listener<T> = {
@@ -149,17 +175,34 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   }
 
   /**
-   * Publishes, or keeps until there is a connection.
+   * Publishes to everybody who is subscribed, or keeps the message until there is a connection. Publishing needs no subscription; who has
+   * one gets its own messages too, from `holdfast/server`. On a closed client the message is dropped.
    *
-   * @throws TypeError at what cannot be sent, QueueFullError when the outbox has no room, MessageTooLargeError, UnsupportedError
+   * @param data JSON, or an ArrayBuffer or view as a whole; encoded at once
+   * @param options `ttl`, `key` and `priority`
+   * @returns what becomes of it
+   * @throws `TypeError` at what cannot be sent and at a bad option, {@link QueueFullError} when the outbox has no room,
+   * {@link MessageTooLargeError} and {@link UnsupportedError} when it is known that the server does not take it
+   *
+   * @example
+   * const receipt = client.channel('room:kelp').publish({ text: 'hello' }, { ttl: 10_000 });
+   * await receipt.acknowledged;
    */
   publish(data: T, options: PublishOptions = {}): Receipt<Published> {
     return this.#host.publish(this.name, data, options);
   }
 
   /**
-   * The messages from now on. It is bounded: when the loop is too slow, the oldest messages go, which is a `gap` of the channel and a
-   * `drop` event of the client. It ends when the client is closed, and throws when the channel is refused.
+   * The messages from now on, for a `for await` loop. It is bounded by `iteratorBuffer`: when the loop is too slow, the oldest messages go,
+   * each a `gap` of the channel and a `drop` event of the client. Leaving the loop unsubscribes. It ends when the client is closed by
+   * `close()`, throws a {@link ClosedError} when it is closed otherwise, and a {@link CallError} or {@link UnsupportedError} when the
+   * channel is refused.
+   *
+   * @example
+   * for await (const message of client.channel('room:kelp')) {
+   *   console.log(message);
+   *   if (message === 'bye') break;
+   * }
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     const iterator = new MessageIterator<T>(this.#host.iteratorBuffer, () => this.#remove(listener));

@@ -7,28 +7,39 @@ import { type CommonOptions, commonChecks, connectionOptions, MAX_BYTES, queueBo
 import { holdfast } from './wire/holdfast.ts';
 import type { Protocol } from './wire/protocol.ts';
 
-/** Options of `Client`. Durations are milliseconds, sizes are bytes. */
+/**
+ * Options of a {@link Client}. Durations are milliseconds, sizes are bytes. A bad value is a `TypeError` that names it; a name that is not
+ * known is a warning.
+ *
+ * @example
+ * const client = new Client('wss://example.com/live', {
+ *   auth: () => localStorage.getItem('token'),
+ *   outbox: { capacity: 1_000, overflow: 'drop-oldest' },
+ *   maxRetries: 10,
+ * });
+ */
 export interface ClientOptions extends CommonOptions {
-  /** How the server is spoken to. @default the Holdfast protocol */
+  /** How the server is spoken to. @default the Holdfast protocol, {@link holdfast} */
   readonly protocol?: Protocol;
-  /** `false`: no subprotocol is offered, for servers that refuse what they do not know. @default that of the protocol */
+  /** `false`: no subprotocol is offered, for servers that refuse what they do not know. @default those of the protocol */
   readonly subprotocol?: false;
   /**
-   * The credentials for the server, asked for on every attempt. Throwing UnauthorizedError ends in `closed` with the cause
-   * `unauthorized`; anything else that is thrown, and a promise that takes longer than `connectTimeout`, is a failed attempt.
+   * The credentials for the server: anything that JSON can carry, now or as a promise. Asked for on every attempt, and sent as `auth` of
+   * the hello (docs/protocol.md, section Opening). Throwing an {@link UnauthorizedError} ends in `closed` with the cause `unauthorized`;
+   * anything else that is thrown, and a promise that takes longer than `connectTimeout`, is a failed attempt. @default none
    */
   readonly auth?: (context: AttemptContext & { readonly signal: AbortSignal }) => unknown;
-  /** What waits for a connection. */
+  /** Bounds of what waits to be written. @default 8 MiB, and an error when it is full */
   readonly outbox?: Partial<OutboxLimits>;
-  /** How long a call may take, the time in the outbox included; Infinity for no limit. @default 30000 */
+  /** How long a call may take, the time in the outbox included, and the confirmation of a channel; Infinity for no limit. @default 30000 */
   readonly callTimeout?: number;
-  /** The largest message taken from the server; it is told. @default 262144 */
+  /** The largest message taken from the server, 1024 or more. It is told; a larger one ends the connection (4003). @default 262144 */
   readonly messageLimit?: number;
   /** Calls by the server that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 256 */
   readonly maxConcurrentCalls?: number;
-  /** Messages that wait for a `for await` loop; when there are more, the oldest go. @default 256 */
+  /** Messages that wait for a `for await` loop, 1 or more; when there are more, the oldest go, each with a `drop` event. @default 256 */
   readonly iteratorBuffer?: number;
-  /** How long the server may take to answer when there is reason for doubt (woken up, a timer that came late). @default 3000 */
+  /** How long the server may take to answer when there is reason for doubt (the page woke up, a timer came late). @default 3000 */
   readonly probeTimeout?: number;
 }
 

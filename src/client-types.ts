@@ -4,79 +4,85 @@ import type { ClientDropEvent, ClientErrorEvent, OpenEvent, ReconnectingCloseEve
 
 /** The lifecycle events of a `Client` by name. */
 export interface ClientEventMap {
-  /** A connection is there; what waited has been sent. */
+  /** A connection is there: the server has welcomed the client, and what waited has been written. */
   open: OpenEvent;
   /** A connection or an attempt ended. */
   close: ReconnectingCloseEvent;
-  /** A connection or an attempt failed (a `close` follows), a channel was refused, or a handler threw. */
+  /** A connection or an attempt failed (a `close` follows), or a channel was refused or ended by the server. */
   error: ClientErrorEvent;
   /** The state is another one; everything that a status line needs. */
   statechange: StateChangeEvent;
   /** A message will not be sent, was refused, or came too fast for its loop. */
   drop: ClientDropEvent;
-  /** Something came in that nobody handles. */
+  /** An event or a call came in that has no handler. */
   unhandled: UnhandledEvent;
 }
 
-/** How an event is sent. */
+/** How an event is sent. A bad value is a `TypeError` that names it. */
 export interface SendOptions {
-  /** Now or never: without a connection it is dropped. @default false */
+  /** Now or never: without a connection, or when it is lost before the event is written, the event is dropped. @default false */
   readonly volatile?: boolean;
-  /** Milliseconds it may wait for a connection. @default Infinity */
+  /** Milliseconds it may wait for a connection, 1 or more; then it is dropped as `expired`. @default Infinity */
   readonly ttl?: number;
-  /** The latest of a key is the only one that waits: those before are dropped. */
+  /** The latest of a key, for the same name, is the only one that waits: those before it are dropped as `replaced`. @default none */
   readonly key?: string;
-  /** Higher goes first, among what waits. @default 0 */
+  /** Higher goes first, among what waits; any finite number. @default 0 */
   readonly priority?: number;
 }
 
-/** How a call is made. */
+/** How a call is made. A bad value is a `TypeError` that names it. */
 export interface CallOptions {
-  /** Aborting it rejects with its reason; the server is told, if it knows of the call. */
+  /** Aborting it rejects with its reason; the server is told, if it knows of the call. @default none */
   readonly signal?: AbortSignal;
-  /** Milliseconds, the time in the outbox included; Infinity for none. @default the `callTimeout` of the client */
+  /** Milliseconds, 1 or more, the time in the outbox included; Infinity for no limit. @default the `callTimeout` of the client */
   readonly timeout?: number;
 }
 
 /** What a handler of a call is told beside the parameters. */
 export interface CallContext {
-  /** Aborted when the caller cancels, its timeout is over, or the connection is lost. */
+  /** Aborted when the caller cancels, its timeout is over, or the connection is lost: nobody waits for the result any more. */
   readonly signal: AbortSignal;
 }
 
 /** How to close. */
 export interface CloseOptions {
-  /** 1000 or 3000 to 4999. @default 1000 */
+  /** 1000 or 3000 to 4999 (WHATWG WebSockets, section 3.1). @default 1000 */
   readonly code?: number;
-  /** Up to 123 bytes of UTF-8. */
+  /** Up to 123 bytes of UTF-8 (RFC 6455, section 5.5), for the server and the `close` event. @default '' */
   readonly reason?: string;
   /** Milliseconds that what waits, and calls that are not answered, may take first. @default 0 */
   readonly drain?: number;
 }
 
-/** Counters from the beginning, and what is under way now. */
+/** Counters since the client was made, and what is under way now. */
 export interface ClientStats {
-  /** Smoothed, in milliseconds; 0 while unknown. */
+  /** Round trip of the pings on this connection, in milliseconds, smoothed (RFC 6298, section 2); 0 while unknown. */
   readonly roundTrip: number;
   /** Connections that opened. */
   readonly connections: number;
-  /** Events, calls and publishes written. */
+  /** Events, calls and published messages that were written. */
   readonly sent: number;
-  /** Calls and publishes that were answered. */
+  /** Calls and published messages that the server answered, refusals not counted. */
   readonly acknowledged: number;
-  /** Events, channel messages and calls received. */
+  /** Events, channel messages and calls that came in, handled or not. */
   readonly received: number;
   /** `drop` events. */
   readonly dropped: number;
-  /** Written to a connection that was lost before the server gave a sign of having got them: they may have arrived or not. */
+  /**
+   * Events and published messages written to a connection that was lost, or given up, before the server gave a sign of having got them:
+   * they may have arrived or not.
+   */
   readonly unconfirmed: number;
-  /** In the outbox. */
+  /** Events, calls and published messages that wait in the outbox now. */
   readonly queuedMessages: number;
+  /** Bytes that wait in the outbox now, as {@link OutboxLimits} counts them. */
   readonly queuedBytes: number;
-  /** Calls that were written and are not answered. */
+  /** Calls, published messages and subscriptions that were written and are not answered yet. */
   readonly pendingCalls: number;
-  /** WebSocket messages and their bytes. */
+  /** WebSocket messages that were sent after the welcome; one may carry up to 64 frames. */
   readonly messagesSent: number;
+  /** Bytes of the WebSocket messages that were sent after the welcome, text as UTF-8. */
   readonly bytesSent: number;
+  /** WebSocket messages that came in after the welcome. */
   readonly messagesReceived: number;
 }

@@ -38,13 +38,16 @@ import type { Capabilities, Opened } from './wire/protocol.ts';
 const DRAIN_LOOK = 25;
 
 /**
- * A client of a Holdfast server, or of any other by its protocol.
+ * A client of a Holdfast server, or of any other by its {@link Protocol}: named events, calls and channels.
  *
  * It connects by itself, one microtask after its construction, and again after every loss. What is sent and called meanwhile waits in the
- * outbox and goes out first. Whatever cannot be sent after all is a `drop` event or a rejected promise.
+ * outbox and goes out first; what is written in one task leaves as one message. Whatever cannot be sent after all is a `drop` event or a
+ * rejected promise. Data is JSON, or an ArrayBuffer or view as a whole, which arrives as a `Uint8Array`.
  *
  * What it cannot promise yet: what was written to a connection that turned out to be dead may have arrived or not; calls reject then
  * with `maybeExecuted`, and events are counted in `stats.unconfirmed`.
+ *
+ * Its lifecycle is told by the events of {@link ClientEventMap}. Where the platform has `Symbol.asyncDispose`, `await using` closes it.
  *
  * @example
  * const client = new Client('wss://example.com/live');
@@ -70,7 +73,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 
   /**
    * @param url where to connect: a URL, or a function that is asked on every attempt (sync or async)
-   * @throws SyntaxError DOMException at a bad URL, TypeError at a bad option
+   * @param options everything else
+   * @throws a `SyntaxError` DOMException at a bad URL, `TypeError` at a bad option
    */
   constructor(url: UrlSource, options: ClientOptions = {}) {
     super();
@@ -118,16 +122,17 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     if (this.#signal?.aborted) this.#abort();
   }
 
-  /** What is going on, in detail: for status lines. */
+  /** What is going on, in detail: for status lines. A new object at every change, so that it can be compared with `===`. */
   get state(): State {
     return this.#conversation.state;
   }
 
-  /** What the server can do; before the first connection, what the protocol can. */
+  /** What the server can do, as of the last connection; before the first one, what the protocol can. */
   get capabilities(): Capabilities {
     return this.#conversation.capabilities;
   }
 
+  /** Counters since the client was made, and what is under way now: a copy, for dashboards. */
   get stats(): ClientStats {
     const { roundTrip, traffic, queued, pendingCalls, confirmation } = this.#conversation;
     return {
@@ -142,8 +147,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Connects, if that is not going on already. Resolves when there is a connection; rejects with a ClosedError when there will be none.
-   * Ignoring the promise is fine.
+   * Connects, if that is not going on already: needed after `startClosed`, and once the client is closed. Resolves when there is a
+   * connection, however long that takes; rejects with a {@link ClosedError} when there will be none. Ignoring the promise is fine.
+   *
+   * @example
+   * const client = new Client('wss://example.com/live', { startClosed: true });
+   * await client.connect();
    */
   connect(): Promise<void> {
     const connected = this.#connect();
@@ -169,10 +178,15 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Connects anew at once, from whatever state.
+   * Connects anew at once, from whatever state: gives up the connection that there is (close code 4001), cuts a wait short, revives what
+   * was closed.
    *
-   * @param reason up to 123 bytes of UTF-8, for the server and the close event
-   * @throws SyntaxError DOMException when the reason is too long, ClosedError when the signal of the client is aborted
+   * @param reason up to 123 bytes of UTF-8 (RFC 6455, section 5.5), for the server and the close event
+   * @throws a `SyntaxError` DOMException when the reason is too long, {@link ClosedError} when the `signal` of the client is aborted
+   *
+   * @example
+   * // The user is another one now: `auth` is asked again.
+   * client.reconnect('switched user');
    */
   reconnect(reason?: string): void {
     const text = reasonText(reason);
@@ -183,10 +197,16 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Closes: says goodbye, rejects pending calls with ClosedError, and drops what waits, each with a `drop` event; with `drain` it first
-   * gives them that long. Resolves when it is closed, after `closeTimeout` at the latest unless bytes are still leaving, or when `connect()` or
-   * `reconnect()` has overtaken it. Handlers stay: `connect()` goes on. Rejects with InvalidAccessError or SyntaxError DOMException at a bad
-   * code or reason.
+   * Closes: says goodbye, rejects pending calls with {@link ClosedError}, and drops what waits, each with a `drop` event; with `drain` it
+   * first gives them that long. Resolves when it is closed, after `closeTimeout` at the latest unless bytes are still leaving, or when
+   * `connect()` or `reconnect()` has overtaken it. Handlers stay: `connect()` goes on.
+   *
+   * Rejects with an `InvalidAccessError` DOMException at a bad code, and a `SyntaxError` DOMException at a reason that is too long.
+   *
+   * @param options `code`, `reason` and `drain`
+   *
+   * @example
+   * await client.close({ drain: 2_000 }); // what waits has two seconds to leave
    */
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
@@ -202,10 +222,17 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Sends a named event, or keeps it until there is a connection.
+   * Sends a named event, or keeps it until there is a connection. On a closed client it is dropped, with a `drop` event.
    *
-   * @throws TypeError at a reserved name, a bad option, and at what cannot be sent; QueueFullError when the outbox has no room;
-   * MessageTooLargeError and UnsupportedError when it is known that the server does not take it
+   * @param name any text but "" and the names of the client's own events
+   * @param args the data, encoded at once (left out it is `null`), and {@link SendOptions}
+   * @returns what becomes of it
+   * @throws `TypeError` at a reserved name, a bad option, and at what cannot be sent; {@link QueueFullError} when the outbox has no room;
+   * {@link MessageTooLargeError} and {@link UnsupportedError} when it is known that the server does not take it
+   *
+   * @example
+   * client.send('typing', { room: 'kelp' }, { volatile: true }); // now or never
+   * client.send('position', { x: 1, y: 2 }, { key: 'me' }); // only the latest one waits
    */
   send<N extends Name<Events<C, 'server'>>>(name: N, ...[data, options = {}]: Optional<Events<C, 'server'>[N], SendOptions>): Receipt {
     checkName(name);
@@ -218,10 +245,19 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Handles a named event from the server; several handlers are called in the order in which they came.
+   * Handles a named event from the server. Several handlers are called in the order in which they came; what one throws goes to
+   * `reportError`, or `console.error` where there is none, and harms no other.
    *
-   * @returns how to stop
-   * @throws TypeError at a reserved name: the lifecycle of the client is heard by `addEventListener`
+   * @param name any text but "" and the names of the client's own events
+   * @param handler called with the data; what it returns does not matter
+   * @param options for how long
+   * @param options.signal aborting it stops
+   * @returns how to stop; doing so twice is doing it once
+   * @throws `TypeError` at a reserved name: the lifecycle of the client is heard by `addEventListener`
+   *
+   * @example
+   * const off = client.on('notice', (text) => console.log(text));
+   * off();
    */
   on<N extends Name<Events<C, 'client'>>>(
     name: N,
@@ -234,9 +270,26 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Calls a method of the server. Rejects with CallError when the server says no, TimeoutError, SessionLostError (`maybeExecuted`) when
-   * the connection was lost before the answer, ClosedError, QueueFullError, MessageTooLargeError, UnsupportedError, or the reason of the
-   * signal. It never hangs: not written yet it waits for a connection, as long as its timeout lasts.
+   * Calls a method of the server (docs/protocol.md, section Calls). It never hangs: not written yet it waits for a connection, as long as
+   * its timeout lasts; written it is answered, or rejects when the connection is lost.
+   *
+   * Rejects with
+   * - {@link CallError} when the server says no, or has no such method (UNIMPLEMENTED)
+   * - {@link TimeoutError} when it took longer than its `timeout`
+   * - {@link SessionLostError}, `maybeExecuted`, when the connection was lost before the answer
+   * - {@link ClosedError} when the client is closed, or was closed meanwhile
+   * - {@link QueueFullError} when the outbox has no room
+   * - {@link MessageTooLargeError} or {@link UnsupportedError} when the server does not take it
+   * - `TypeError` at parameters that cannot be sent, and at a bad option
+   * - the reason of the `signal`
+   *
+   * @param method the name of the method
+   * @param args the parameters, one value or none, encoded at once, and {@link CallOptions}
+   * @returns what the handler on the server returned
+   *
+   * @example
+   * const sum = await client.call('add', { a: 1, b: 2 });
+   * const report = await client.call('report', undefined, { timeout: 5_000, signal: AbortSignal.timeout(2_000) });
    */
   async call<M extends Name<Methods<C, 'server'>>>(
     method: M,
@@ -258,11 +311,21 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Answers calls by the server. What the handler returns is the result, what it throws as CallError is told to the caller, and anything
-   * else it throws is INTERNAL there and reported here.
+   * Answers calls by the server (docs/protocol.md, section Calls). What the handler returns, now or as a promise, is the result. A
+   * {@link CallError} that it throws is told to the caller; anything else that it throws is INTERNAL there, and here it goes to
+   * `reportError`, or `console.error` where there is none. A call without a handler is UNIMPLEMENTED there and an `unhandled` event here.
    *
-   * @returns how to stop
-   * @throws TypeError when the method has a handler already
+   * @param method the name of the method
+   * @param handler called with the parameters, and a `signal` that aborts when nobody waits for the result any more
+   * @returns how to stop; doing so twice is doing it once
+   * @throws `TypeError` when the method has a handler already, {@link UnsupportedError} when the protocol has no calls by the server
+   *
+   * @example
+   * const off = client.handle('locate', async (params, { signal }) => {
+   *   const response = await fetch('/position', { signal });
+   *   if (!response.ok) throw new CallError('UNAVAILABLE', 'no position');
+   *   return response.json();
+   * });
    */
   handle<M extends Name<Methods<C, 'client'>>>(
     method: M,
@@ -285,14 +348,30 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   /**
    * The channel of that name: always the same object. Nothing is subscribed until it gets a handler or a loop.
    *
-   * @throws TypeError at parameters that JSON cannot carry, or other ones than those it is subscribed with
+   * @param name any text; `holdfast/server` takes up to 1024 characters
+   * @param options what to subscribe with
+   * @param options.params told to the server, which gives it to `authorize`; anything that JSON can carry
+   * @returns the channel
+   * @throws `TypeError` at a name that is no text, and at parameters that JSON cannot carry or other ones than it is subscribed with
+   *
+   * @example
+   * const room = client.channel('room:kelp', { params: { since: 100 } });
+   * const { unsubscribe } = room.subscribe((message) => console.log(message));
    */
   channel<N extends Name<Channels<C>>>(name: N, { params }: { readonly params?: unknown } = {}): Channel<Channels<C>[N]> {
     if (typeof name !== 'string') throw new TypeError(`channel() takes the name of a channel, but got ${show(name)}`);
     return this.#channels.get(name, params) as Channel<Channels<C>[N]>;
   }
 
-  /** Writes what is waiting for the end of the task now: before a page goes away, for instance. */
+  /**
+   * Writes now what would be written at the end of the task; without a connection it does nothing.
+   *
+   * @example
+   * addEventListener('pagehide', () => {
+   *   client.send('left');
+   *   client.flush();
+   * });
+   */
   flush(): void {
     this.#conversation.flush();
   }

@@ -3,32 +3,44 @@
  * empty, and without a contract every name is allowed and every value is `unknown`.
  */
 
-/** What one side takes: events by name with their data, methods as functions from their parameters to their result. */
+/** What one side of a {@link Contract} takes. What is left out is empty: nothing can be sent there. */
 export interface Side {
+  /** Events by name, each with the type of its data; `undefined` where there is none. */
   readonly events?: object;
+  /** Methods by name, each a function from its parameters (one value, or none) to its result; a promise of it counts as the result. */
   readonly methods?: object;
 }
 
 /**
- * A contract.
+ * The types of a conversation: each side lists what can be sent to it. Give the same contract to `Client` and `createServer`. It exists
+ * for the compiler only: what comes over the wire is not checked against it. Interfaces and type aliases are both welcome.
+ *
+ * Signatures take it apart with helpers that are not exported: `Events<C, 'server'>` and `Methods<C, 'server'>` are the members of a
+ * side, `Channels<C>` is the channels, `Name<M>` the names in one of these, `Params<M, K>` and `Result<M, K>` are what a method takes and
+ * returns. `Optional<V, Options>` is the arguments after a name, `[value, options?]`; a value that may be `undefined` may be left out.
  *
  * @example
+ * interface Message {
+ *   readonly text: string;
+ * }
  * type Chat = {
  *   server: { events: { typing: { room: string } }; methods: { history(params: { before: number }): Message[] } };
  *   client: { events: { notice: string }; methods: { confirm(question: string): boolean } };
  *   channels: { [room: `room:${string}`]: Message };
  * };
+ * const client = new Client<Chat>('wss://example.com/live');
+ * const messages = await client.call('history', { before: 100 }); // Message[]
  */
 export interface Contract {
   /** What the server takes: `client.send` and `client.call`. */
   readonly server?: Side;
   /** What the client takes: `client.on` and `client.handle`. */
   readonly client?: Side;
-  /** Channels by name, with what is published on them. Template literals make families of names. */
+  /** Channels by name, with what is published on them: `client.channel`. Template literals make families of names. */
   readonly channels?: object;
 }
 
-/** Everything is allowed, and nothing known. */
+/** The contract where none is given: every name is allowed, and every value is `unknown`. */
 export interface Anything extends Contract {
   readonly server: { readonly events: Record<string, unknown>; readonly methods: Record<string, (params?: unknown) => unknown> };
   readonly client: { readonly events: Record<string, unknown>; readonly methods: Record<string, (params?: unknown) => unknown> };

@@ -3,13 +3,33 @@
 import { HoldfastError } from './errors.ts';
 import type { Data, WebSocketLike } from './io/web-socket.ts';
 
-/** What a `handshake` works with, between the opening of the socket and the opening of the connection. */
+/**
+ * What a `handshake` works with, between the opening of the socket and the opening of the connection.
+ *
+ * @example
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat', {
+ *   handshake: async (socket) => {
+ *     socket.send(token);
+ *     const reply = await socket.receive();
+ *     if (reply !== 'welcome') throw new Error(`refused: ${reply}`);
+ *   },
+ * });
+ */
 export interface HandshakeSocket {
   /** The subprotocol that the server chose, or "". */
   readonly protocol: string;
-  /** Sends at once, ahead of everything in the queue. */
+  /**
+   * Sends at once, ahead of everything in the queue.
+   *
+   * @param data text or bytes
+   */
   send(data: Data): void;
-  /** The next message; rejects when the connection ends first. Messages never taken are delivered as events once it is open. */
+  /**
+   * The next message. Messages that are never taken are delivered as events once the connection is open. Rejects with a
+   * {@link HoldfastError} with the code HANDSHAKE_FAILED when the connection ends first.
+   *
+   * @returns text, or bytes as the `binaryType` has them
+   */
   receive(): Promise<string | ArrayBuffer | Blob>;
 }
 

@@ -1,4 +1,31 @@
-/** Holdfast: a connection that survives. Public names only. */
+/**
+ * A drop-in for `WebSocket` that reconnects, and a client with events, calls and channels.
+ *
+ * - The drop-in: {@link ReconnectingWebSocket}, {@link ReconnectingWebSocketOptions}, {@link HeartbeatOptions}, {@link QueueLimits},
+ *   {@link HandshakeSocket}, {@link UrlSource}, {@link ProtocolsSource}, {@link ProviderContext}, {@link AttemptContext}, {@link Data}
+ * - Its events: {@link ReconnectingWebSocketEventMap}, {@link ReconnectingCloseEvent}, {@link Unsent}, {@link ReconnectingErrorEvent},
+ *   {@link StateChangeEvent}, {@link DropEvent}, {@link DropReason}
+ * - The client: {@link Client}, {@link ClientOptions}, {@link OutboxLimits}, {@link SendOptions}, {@link Receipt}, {@link ReceiptStatus},
+ *   {@link CallOptions}, {@link CallContext}, {@link CloseOptions}, {@link ClientStats}, {@link Capabilities}
+ * - Its events: {@link ClientEventMap}, {@link OpenEvent}, {@link ClientErrorEvent}, {@link ClientDropEvent}, {@link DropCause},
+ *   {@link UnhandledEvent}
+ * - Channels: {@link Channel}, {@link Subscription}, {@link MessageInfo}, {@link PublishOptions}, {@link Published}, {@link ChannelState},
+ *   {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
+ * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
+ * - What is going on: {@link State}, {@link Loss}, {@link ClosedCause}
+ * - Errors: {@link HoldfastError}, {@link ErrorCode}, {@link CallError}, {@link CallErrorCode}, {@link ClosedError},
+ *   {@link MessageTooLargeError}, {@link ProtocolError}, {@link QueueFullError}, {@link SessionLostError}, {@link TimeoutError},
+ *   {@link UnauthorizedError}, {@link UnsupportedError}
+ * - Servers that speak another protocol: {@link Protocol}, {@link NO_CAPABILITIES}, {@link holdfast}, {@link OpeningSocket},
+ *   {@link Opening}, {@link Opened}, {@link Ending}, {@link EndingRuling}, {@link Outgoing}, {@link ServerFrame}, {@link Payload},
+ *   {@link Message}
+ * - The world, to be replaced in tests: {@link Clock}, {@link Lifecycle}, {@link LifecycleSignal}, {@link CreateSocket},
+ *   {@link WebSocketLike}, {@link backoff}
+ *
+ * Durations are milliseconds, sizes are bytes, text counts as UTF-8.
+ *
+ * @module holdfast
+ */
 
 export type { ProtocolsSource, ProviderContext, UrlSource } from './address.ts';
 export type { DropCause } from './caller.ts';
@@ -48,5 +75,16 @@ export type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
 export type { HeartbeatOptions, ReconnectingWebSocketOptions } from './options.ts';
 export type { Receipt, ReceiptStatus } from './receipt.ts';
 export { ReconnectingWebSocket, type ReconnectingWebSocketEventMap } from './socket.ts';
+export type { Message, Payload } from './wire/codec.ts';
+export type { Outgoing, ServerFrame } from './wire/frames.ts';
 export { holdfast } from './wire/holdfast.ts';
-export { type Capabilities, NO_CAPABILITIES, type Protocol } from './wire/protocol.ts';
+export {
+  type Capabilities,
+  type Ending,
+  type EndingRuling,
+  NO_CAPABILITIES,
+  type Opened,
+  type Opening,
+  type OpeningSocket,
+  type Protocol,
+} from './wire/protocol.ts';

@@ -18,31 +18,46 @@ import { guarded, report } from './report.ts';
 export interface CommonOptions {
   /** Retries after which it is closed for good; a connection that lasted `stableAfter` starts the count again. @default Infinity */
   readonly maxRetries?: number;
-  /** How long to wait before a retry, from its number (1 is the first). Nonsense is reported and the default used. @default see README */
+  /**
+   * How long to wait before a retry, in milliseconds, from its number (1 is the first), a random number in [0, 1), and whether nobody is
+   * looking or nothing ever answered. What it throws, and what is no number, is reported, and the default used. @default {@link backoff}
+   */
   readonly backoff?: (attempt: number, random: number, patient: boolean) => number;
-  /** How long a connection must last to count as a success. @default 5000 */
+  /** Milliseconds that a connection must last to count as a success; one that is shorter counts as a failure. @default 5000 */
   readonly stableAfter?: number;
-  /** Budget of one attempt: address, opening and handshake together. @default 10000 */
+  /** Milliseconds for one attempt: address, opening and handshake together. Then it fails with CONNECT_TIMEOUT. @default 10000 */
   readonly connectTimeout?: number;
-  /** How long `close()` waits for the server's answer. @default 2000 */
+  /** Milliseconds that `close()` waits for the server's answer; longer while the last bytes are leaving. @default 2000 */
   readonly closeTimeout?: number;
-  /** Return `false` to end it for good. Asked after every loss but those that are final anyway. @default always retry */
+  /**
+   * Whether to try again: `false` ends it for good, with the cause `refused`. Asked after every loss but those where it is clear
+   * (`close()`, `reconnect()`, an address that is none, what the page forbids). What it throws is reported, and ends nothing.
+   * @default always
+   */
   readonly shouldReconnect?: (close: Loss, context: AttemptContext) => boolean | undefined;
-  /** Aborting it closes the connection for good. */
+  /** Aborting it closes the connection for good, with the cause `aborted`; `reconnect()` throws after that. @default none */
   readonly signal?: AbortSignal;
-  /** Makes the sockets. @default the platform's WebSocket */
+  /** Makes the sockets. Needed where the platform has no WebSocket, as in Node 20. @default the platform's WebSocket */
   readonly createSocket?: CreateSocket;
-  /** @default the platform's timers */
+  /** What tells the time and keeps the timers. @default the platform's */
   readonly clock?: Clock;
-  /** A number in [0, 1). @default Math.random */
+  /** Where chance comes from: returns a number in [0, 1). @default Math.random */
   readonly random?: () => number;
-  /** @default the events of the page or worker */
+  /** What tells about the page: network, visibility, suspension. @default the events of the page or worker */
   readonly lifecycle?: Lifecycle;
-  /** Wait before connecting: for `reconnect()`, or the `connect()` of a client. @default false */
+  /** Whether to wait before connecting: for `reconnect()`, or the `connect()` of a client. @default false */
   readonly startClosed?: boolean;
 }
 
-/** How to ask the server for a sign of life. There is none until you say how: not every server answers. */
+/**
+ * How to ask the server for a sign of life. There is none until you say how: not every server answers. A link whose server does not
+ * answer in time is replaced, with the close code 4000.
+ *
+ * @example
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat', {
+ *   heartbeat: { ping: 'ping', isPong: (data) => data === 'pong', interval: 30_000 },
+ * });
+ */
 export interface HeartbeatOptions extends Partial<HeartbeatRules> {
   /** What to send, or a function that makes it. The server has to answer with anything at all. */
   readonly ping: Data | (() => Data);
@@ -50,17 +65,31 @@ export interface HeartbeatOptions extends Partial<HeartbeatRules> {
   readonly isPong?: (data: unknown) => boolean;
 }
 
-/** Options of `ReconnectingWebSocket`. Durations are milliseconds. */
+/**
+ * Options of a {@link ReconnectingWebSocket}. Durations are milliseconds. A bad value is a `TypeError` that names it; a name that is not
+ * known is a warning.
+ *
+ * @example
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat', {
+ *   protocols: ['chat.v2', 'chat.v1'],
+ *   maxRetries: 10,
+ *   queue: { capacity: 1_000, ttl: 60_000, overflow: 'drop-oldest' },
+ *   shouldReconnect: ({ code }) => code !== 4401,
+ * });
+ */
 export interface ReconnectingWebSocketOptions extends CommonOptions {
-  /** Subprotocols, or a function that is asked on every attempt. */
+  /** Subprotocols, or a function that is asked for them on every attempt; given here or as second argument. @default none */
   readonly protocols?: ProtocolsSource;
-  /** Reconnect at all. `false`: one connection, its close is final; for libraries that reconnect themselves. @default true */
+  /** Whether to reconnect at all. `false`: one connection, its close is final; for libraries that reconnect themselves. @default true */
   readonly reconnect?: boolean;
-  /** Messages that wait for a connection; `false`: none do, and `send` throws while connecting, as native does. */
+  /** Bounds of what waits for a connection. `false`: nothing does, and `send` throws while connecting, as native does. @default 8 MiB */
   readonly queue?: false | Partial<QueueLimits>;
-  /** Notice dead links. @default off */
+  /** How to notice dead links. @default off: an open link is never doubted, unless the page was frozen */
   readonly heartbeat?: HeartbeatOptions;
-  /** Runs on every new socket before anything else is sent: log in here. Rejecting it is a failed attempt. */
+  /**
+   * Runs on every new socket before anything else is sent: log in here. When it throws or rejects, the attempt has failed, with
+   * HANDSHAKE_FAILED. The `signal` aborts when the attempt is given up. @default none
+   */
   readonly handshake?: (socket: HandshakeSocket, options: { readonly signal: AbortSignal }) => unknown;
 }
 

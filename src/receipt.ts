@@ -3,18 +3,39 @@
 import { HoldfastError } from './errors.ts';
 import { Outcome } from './outcome.ts';
 
-/** `queued`: it waits. `sent`: it was handed to the network. `acknowledged`: the server has it. `dropped`: it will not be sent, or was refused. */
+/**
+ * What has become of a message.
+ *
+ * - `queued`: it waits in the outbox
+ * - `sent`: it was handed to the socket; it may have arrived or not
+ * - `acknowledged`: the server has confirmed it
+ * - `dropped`: it will not be sent, was refused, or was taken back
+ */
 export type ReceiptStatus = 'queued' | 'sent' | 'acknowledged' | 'dropped';
 
-/** The receipt for one message. */
+/**
+ * The receipt for one message: what `send` and `publish` return. It may be ignored.
+ *
+ * @example
+ * const receipt = client.channel('room:kelp').publish({ text: 'hello' });
+ * receipt.acknowledged.then(
+ *   () => console.log('everybody has it'),
+ *   (error) => console.log(receipt.status === 'dropped' ? 'not sent' : 'perhaps sent', error),
+ * );
+ */
 export interface Receipt<T = void> {
+  /** What has become of it so far. */
   readonly status: ReceiptStatus;
   /**
-   * Resolves when the server has confirmed the message; rejects when it was dropped or refused, or when nobody can know. A receipt that
-   * is not asked for this never becomes an unhandled rejection.
+   * Resolves when the server has confirmed the message. A receipt that is not asked for this never becomes an unhandled rejection.
+   *
+   * Rejects, with the status `dropped`, with the error of the `drop` event, or a {@link HoldfastError} with the code `CANCELLED` after
+   * `cancel()`. Rejects, with the status `sent`, when nobody can know: with an {@link UnsupportedError} for events to a server that
+   * confirms none (that is every server of this edition), with a {@link SessionLostError}, {@link TimeoutError} or {@link ClosedError} for
+   * published messages.
    */
   readonly acknowledged: Promise<T>;
-  /** Takes the message back while it waits; false when it was sent, or is over, already. */
+  /** Takes the message back while it waits, without a `drop` event; `false` when it was sent, or is over, already. */
   cancel(): boolean;
 }
 

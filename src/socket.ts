@@ -20,17 +20,25 @@ import { SendQueue } from './send-queue.ts';
 
 /** The events of a {@link ReconnectingWebSocket} by name. */
 export interface ReconnectingWebSocketEventMap {
-  /** A connection is there; the queue has been sent. */
+  /** A connection is there; the queue has been sent. Once for every connection. */
   open: Event;
+  /** A message came in; its `data` is text, or a Blob or ArrayBuffer as `binaryType` says. */
   message: MessageEvent;
+  /** A connection or an attempt failed; a `close` event follows. */
   error: ReconnectingErrorEvent;
+  /** A connection ended or an attempt failed; whether another one follows is its `willReconnect`. */
   close: ReconnectingCloseEvent;
   /** The state is another one; everything that a status line needs. */
   statechange: StateChangeEvent;
-  /** A message will not be sent. Where nobody listens, a warning is logged. */
+  /** A message will not be sent. Where nobody listens, one warning an outage is logged. */
   drop: DropEvent;
 }
 
+/**
+ * What an event handler attribute takes.
+ *
+ * @inline
+ */
 type Handler<K extends keyof ReconnectingWebSocketEventMap> =
   | ((this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown)
   | null;
@@ -48,8 +56,9 @@ const READY_STATES: Record<State['status'], 0 | 1 | 2 | 3> = {
 /**
  * A WebSocket that comes back.
  *
- * Everything `WebSocket` does, it does the same way, except: a lost connection is followed by another one; `close` events say
- * whether it `willReconnect`; what is sent while there is no connection waits in a bounded queue and goes out first, in order.
+ * Everything `WebSocket` does (WHATWG WebSockets, section 3.1), it does the same way, except: a lost connection is followed by another
+ * one; `close` events say whether it `willReconnect`; what is sent while there is no connection waits in a bounded queue and goes out
+ * first, in order. It adds nothing to what is sent, so that it works with any server.
  *
  * What it cannot promise: bytes that a socket had passed on before it died may or may not have arrived.
  *
@@ -59,9 +68,13 @@ const READY_STATES: Record<State['status'], 0 | 1 | 2 | 3> = {
  * socket.send('kept until it can be sent');
  */
 export class ReconnectingWebSocket extends EventTarget {
+  /** `ReconnectingWebSocket.CONNECTING`, a `readyState`: a connection is being made, or waited for. */
   static readonly CONNECTING: 0 = CONNECTING;
+  /** `ReconnectingWebSocket.OPEN`, a `readyState`: there is a connection. */
   static readonly OPEN: 1 = OPEN;
+  /** `ReconnectingWebSocket.CLOSING`, a `readyState`: `close()` was called, and the closing handshake is waited for. */
   static readonly CLOSING: 2 = CLOSING;
+  /** `ReconnectingWebSocket.CLOSED`, a `readyState`: there is no connection, and none follows by itself. */
   static readonly CLOSED: 3 = CLOSED;
 
   readonly #connection: Connection;
@@ -79,9 +92,12 @@ export class ReconnectingWebSocket extends EventTarget {
   #discarded = 0;
 
   /**
+   * Connects one microtask later, so that constructing and closing in one task opens nothing.
+   *
    * @param url where to connect: a URL, or a function that is asked on every attempt (sync or async)
    * @param protocols subprotocols, a function that is asked on every attempt, or the options
-   * @throws SyntaxError DOMException at a bad URL or subprotocol, as native does; TypeError at a bad option
+   * @param options everything else
+   * @throws a `SyntaxError` DOMException at a bad URL or subprotocol, as native does; `TypeError` at a bad option
    */
   constructor(url: UrlSource, protocols?: ProtocolsSource | ReconnectingWebSocketOptions, options?: ReconnectingWebSocketOptions) {
     super();
@@ -129,20 +145,27 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   // Accessors, not fields: on the prototype, as native has them.
+  /** The same as `ReconnectingWebSocket.CONNECTING`. */
   get CONNECTING(): 0 {
     return CONNECTING;
   }
+  /** The same as `ReconnectingWebSocket.OPEN`. */
   get OPEN(): 1 {
     return OPEN;
   }
+  /** The same as `ReconnectingWebSocket.CLOSING`. */
   get CLOSING(): 2 {
     return CLOSING;
   }
+  /** The same as `ReconnectingWebSocket.CLOSED`. */
   get CLOSED(): 3 {
     return CLOSED;
   }
 
-  /** What is going on, in detail: for status lines. `readyState` is the same in the words of `WebSocket`. */
+  /**
+   * What is going on, in detail: for status lines. A new object at every change, so that it can be compared with `===`. `readyState` is the
+   * same in the words of `WebSocket`.
+   */
   get state(): State {
     return this.#connection.state;
   }
@@ -152,7 +175,7 @@ export class ReconnectingWebSocket extends EventTarget {
     return READY_STATES[this.state.status];
   }
 
-  /** The URL, once it is known: with a function for the URL, the one used last. */
+  /** The URL as a WebSocket has it: ws or wss, and absolute. With a function for the URL the one used last, "" before the first. */
   get url(): string {
     return this.#address.url;
   }
@@ -162,6 +185,7 @@ export class ReconnectingWebSocket extends EventTarget {
     return this.#connection.socket?.protocol ?? this.#protocol;
   }
 
+  /** The extensions that the server chose, or ""; those of the last connection while there is none. */
   get extensions(): string {
     return this.#connection.socket?.extensions ?? this.#extensions;
   }
@@ -171,7 +195,7 @@ export class ReconnectingWebSocket extends EventTarget {
     return this.#queue.bytes + this.#connection.bufferedAmount + this.#discarded;
   }
 
-  /** How binary messages arrive; kept across reconnects. Anything but the two values is ignored, as native does. */
+  /** How binary messages arrive, `'blob'` unless set; kept across reconnects. Anything but the two values is ignored, as native does. */
   get binaryType(): BinaryType {
     return this.#binaryType;
   }
@@ -183,9 +207,16 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   /**
-   * Sends, or keeps until there is a connection. What is kept goes out first and in order; what does not fit is reported by `drop`.
+   * Sends, or keeps until there is a connection. What is kept goes out first and in order; what does not fit, or comes when it is closed,
+   * is reported by `drop`.
    *
-   * @throws InvalidStateError DOMException while connecting, with `queue: false`
+   * @param data text or bytes; anything else is sent as the text that it converts to, as native does
+   * @throws an `InvalidStateError` DOMException while there is no connection yet, with `queue: false`; `TypeError` at shared memory
+   *
+   * @example
+   * const socket = new ReconnectingWebSocket('wss://example.com/chat');
+   * socket.send('hello'); // goes out when there is a connection
+   * socket.send(new Uint8Array([1, 2, 3]));
    */
   send(data: Data): void {
     if (arguments.length === 0) throw new TypeError('send() takes one argument, but got none.');
@@ -197,11 +228,16 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   /**
-   * Closes for good; one last `close` event follows. What is still queued is dropped, and each message reported.
+   * Closes for good; one last `close` event follows, after `closeTimeout` at the latest unless bytes are still leaving. What is still
+   * queued is dropped, and each message reported by `drop`.
    *
    * @param code 1000 or 3000 to 4999
-   * @param reason up to 123 bytes of UTF-8
-   * @throws InvalidAccessError or SyntaxError DOMException, as native does
+   * @param reason up to 123 bytes of UTF-8 (RFC 6455, section 5.5); it needs a code
+   * @throws an `InvalidAccessError` DOMException at another code, and at a reason without one; a `SyntaxError` DOMException at a reason
+   * that is too long, as native does
+   *
+   * @example
+   * socket.close(1000, 'done');
    */
   close(code?: number, reason?: string): void {
     const checked = code === undefined ? undefined : closeCode(code);
@@ -211,10 +247,16 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   /**
-   * Connects anew at once, from whatever state: drops what is there (close event 4001), cuts a wait short, revives what was closed.
+   * Connects anew at once, from whatever state: gives up the connection that there is (close code 4001), cuts a wait short, revives what
+   * was closed. The queue is kept.
    *
-   * @param reason up to 123 bytes of UTF-8, for the server and the close event
-   * @throws SyntaxError DOMException when the reason is too long; InvalidStateError DOMException when the `signal` given at construction is aborted
+   * @param reason up to 123 bytes of UTF-8 (RFC 6455, section 5.5), for the server and the close event
+   * @throws a `SyntaxError` DOMException when the reason is too long; an `InvalidStateError` DOMException when the `signal` given at
+   * construction is aborted
+   *
+   * @example
+   * const socket = new ReconnectingWebSocket('wss://example.com/chat', { startClosed: true });
+   * socket.reconnect(); // connects
    */
   reconnect(reason?: string): void {
     const text = reasonText(reason);
@@ -223,24 +265,28 @@ export class ReconnectingWebSocket extends EventTarget {
     this.#connection.reconnect(text);
   }
 
+  /** An event handler attribute (HTML, section 8.1.8.1): a listener of `open`, or `null`. */
   get onopen(): WebSocket['onopen'] {
     return this.#handlers.get('open') as WebSocket['onopen'];
   }
   set onopen(handler: Handler<'open'>) {
     this.#handlers.set('open', handler);
   }
+  /** An event handler attribute: a listener of `message`, or `null`. */
   get onmessage(): WebSocket['onmessage'] {
     return this.#handlers.get('message') as WebSocket['onmessage'];
   }
   set onmessage(handler: Handler<'message'>) {
     this.#handlers.set('message', handler);
   }
+  /** An event handler attribute: a listener of `error`, or `null`. It gets a {@link ReconnectingErrorEvent}. */
   get onerror(): WebSocket['onerror'] {
     return this.#handlers.get('error') as WebSocket['onerror'];
   }
   set onerror(handler: Handler<'error'>) {
     this.#handlers.set('error', handler);
   }
+  /** An event handler attribute: a listener of `close`, or `null`. It gets a {@link ReconnectingCloseEvent}. */
   get onclose(): WebSocket['onclose'] {
     return this.#handlers.get('close') as WebSocket['onclose'];
   }
@@ -248,6 +294,18 @@ export class ReconnectingWebSocket extends EventTarget {
     this.#handlers.set('close', handler);
   }
 
+  /**
+   * Listens to the events of a name, as every `EventTarget` does (DOM, section 2.7). What a listener throws is reported by the platform and
+   * harms no other listener; in Node that report ends the process.
+   *
+   * @param type the name of the event
+   * @param listener called with each event
+   * @param options `once`, `signal`, `capture` and `passive`, as the DOM has them
+   *
+   * @example
+   * socket.addEventListener('message', ({ data }) => console.log(data));
+   * socket.addEventListener('close', ({ willReconnect }) => console.log(willReconnect ? 'lost' : 'closed'));
+   */
   override addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
     type: K,
     listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
@@ -263,6 +321,13 @@ export class ReconnectingWebSocket extends EventTarget {
     if (type === 'drop') this.#queue.listenerAdded(listener, options);
   }
 
+  /**
+   * Takes a listener away, as every `EventTarget` does (DOM, section 2.7).
+   *
+   * @param type the name of the event
+   * @param listener what was given to `addEventListener`
+   * @param options `capture`, where it was given to `addEventListener`
+   */
   override removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
     type: K,
     listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,

@@ -20,12 +20,19 @@ export function clampDelay(delay: number): number {
 }
 
 /**
- * The default backoff: attempt 1 waits between 0 and 2 s, attempt n waits between half and all of min(10 s, 4 s · 1.5^(n-2)).
+ * The default backoff: attempt 1 waits between 0 and 2 s, attempt n waits between half and all of min(10 s, 4 s · 1.5^(n-2)). Pure: for a
+ * backoff of your own to build on.
  *
  * @param attempt consecutive failures so far, from 1
  * @param random a number in [0, 1)
- * @param patient true while nobody is looking or nothing ever answered: the cap is 30 s then
+ * @param patient `true` while nobody is looking or nothing ever answered: the cap is 30 s then
  * @returns milliseconds
+ *
+ * @example
+ * // The default, but never less than a second.
+ * const socket = new ReconnectingWebSocket('wss://example.com/chat', {
+ *   backoff: (attempt, random, patient) => Math.max(1_000, backoff(attempt, random, patient)),
+ * });
  */
 export function backoff(attempt: number, random: number, patient = false): number {
   const jitter = Math.min(Math.max(random, 0), 1) || 0;

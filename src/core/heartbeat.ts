@@ -8,11 +8,14 @@
 
 /** How often to ask and how long to wait for an answer, in milliseconds. */
 export interface HeartbeatRules {
-  /** Silence after which a ping is sent. @default 15000 */
+  /** Silence after which a ping is sent, in milliseconds, 1 or more. @default 15000 */
   readonly interval: number;
-  /** Time the peer has to say anything at all after a ping. @default 5000 */
+  /**
+   * Milliseconds, 1 or more, that the peer has to say anything at all after a ping. It gets longer while data is leaving, and at least four
+   * round trips where `isPong` tells which message answers. @default 5000
+   */
   readonly timeout: number;
-  /** The same, when there is a reason for doubt (woken up, a timer that came late). @default 3000 */
+  /** The same as `timeout`, when there is a reason for doubt (the page woke up, a timer came late). @default 3000 */
   readonly probeTimeout: number;
 }
 

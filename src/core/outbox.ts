@@ -4,13 +4,16 @@
  * Nothing leaves it unseen: whatever is not taken to be written is returned as a {@link Dropped}.
  */
 
-/** Bounds of an outbox. */
+/** Bounds of the outbox of a {@link Client}: of events, calls and published messages that are not written yet. */
 export interface OutboxLimits {
-  /** Most bytes it holds: payloads as UTF-8, and 64 for each entry. @default 8 MiB */
+  /** Most bytes it holds: payloads, text as UTF-8, and 64 for each entry. @default 8 MiB */
   readonly maxBytes: number;
   /** Most entries it holds. @default Infinity */
   readonly capacity: number;
-  /** What happens when there is no room: the caller gets an error, the oldest of the lowest priority go (unless the new one has a lower one still), or the new one does. @default 'throw' */
+  /**
+   * What happens when there is no room. `throw`: whoever sends, calls or publishes gets a {@link QueueFullError}. `drop-oldest`: the
+   * oldest of the lowest priority go, unless the new one has a lower one still. `drop-newest`: the new one goes. @default 'throw'
+   */
   readonly overflow: 'throw' | 'drop-oldest' | 'drop-newest';
 }
 

@@ -3,19 +3,26 @@
  * Nothing leaves it unseen: whatever is not shifted out is returned as a {@link Drop}.
  */
 
-/** Bounds of a queue. */
+/** Bounds of the queue of a {@link ReconnectingWebSocket}. What goes for them is reported by a `drop` event each. */
 export interface QueueLimits {
-  /** Most bytes it holds, counted as UTF-8, of the messages alone: a flood of tiny ones is bounded by `capacity`. @default 8 MiB */
+  /** Most bytes it holds, text as UTF-8, of the messages alone: a flood of tiny ones is bounded by `capacity`. @default 8 MiB */
   readonly maxBytes: number;
   /** Most messages it holds. @default Infinity */
   readonly capacity: number;
   /** Milliseconds after which a waiting message is dropped. @default Infinity */
   readonly ttl: number;
-  /** Which message goes when there is no room: the one being added or those waiting longest. @default 'drop-newest' */
+  /** Which message goes when there is no room: the one being added, or those that wait longest. @default 'drop-newest' */
   readonly overflow: 'drop-newest' | 'drop-oldest';
 }
 
-/** Why a message was dropped. */
+/**
+ * Why a message was dropped: the `reason` of a {@link DropEvent}.
+ *
+ * - `overflow`: there was no room in the queue
+ * - `expired`: it waited longer than the `ttl` of the queue
+ * - `closed`: there is no connection to come
+ * - `failed`: the socket threw at it
+ */
 export type DropReason = 'overflow' | 'expired' | 'closed' | 'failed';
 
 /** A message that will not be sent, and why. */

@@ -14,12 +14,29 @@
 
 import type { HoldfastError } from '../errors.ts';
 
-/** The state of a channel. */
+/**
+ * The state of a channel.
+ *
+ * @example
+ * const { state } = client.channel('room:kelp');
+ * console.log(state.status === 'failed' ? `refused: ${state.error.code}` : state.status);
+ */
 export type ChannelState =
+  /** Nobody wants it: it has no handler and no loop. */
   | { readonly status: 'idle' }
+  /** The server is asked, or will be when there is a connection; after a loss it is asked again. */
   | { readonly status: 'subscribing' }
+  /** The server has confirmed it: messages are delivered. */
   | { readonly status: 'subscribed' }
-  | { readonly status: 'failed'; readonly error: HoldfastError<string> };
+  /**
+   * The server refused it, ended it, has no channels, or did not answer. The next handler or loop asks again, and so does the next
+   * connection, unless the code is PERMISSION_DENIED, NOT_FOUND, INVALID_ARGUMENT, UNIMPLEMENTED, FAILED_PRECONDITION or UNSUPPORTED.
+   */
+  | {
+      readonly status: 'failed';
+      /** Why: a {@link CallError}, or an {@link UnsupportedError} where the server has no channels. */
+      readonly error: HoldfastError<string>;
+    };
 
 /** Refusals that another connection will not change. */
 const PERMANENT: readonly string[] = [

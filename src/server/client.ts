@@ -16,12 +16,22 @@ import type { HostSettings, PeerRequest } from './options.ts';
 import { Outbound } from './outbound.ts';
 import { Pulse } from './pulse.ts';
 
-/** The connection under a client. */
+/** The connection under a client, as its owner hands it to a {@link Host}. */
 export interface Peer {
-  /** Bytes that were given to `send` and have not left yet. */
+  /** Bytes that were given to `send` and have not left yet; more than `limits.buffered` closes it with 4422. */
   readonly bufferedAmount: number;
+  /**
+   * Sends a WebSocket message. What it throws is reported to `onerror`, and the connection given up.
+   *
+   * @param message text, or bytes for a binary message
+   */
   send(message: Message): void;
-  /** Closes it; `closed()` follows, sooner or later. */
+  /**
+   * Closes it; `closed()` of its {@link Port} is to follow. Where it does not within 2 s, `terminate()` is called.
+   *
+   * @param code the close code
+   * @param reason up to 123 bytes of UTF-8
+   */
   close(code: number, reason: string): void;
   /** Gives it up at once: nobody will answer. */
   terminate(): void;
@@ -50,14 +60,26 @@ const CLOSE_TIMEOUT = 2_000;
 
 type Phase = 'new' | 'opening' | 'open' | 'closing' | 'gone';
 
-/** A client, as handlers see it. */
+/**
+ * A client of this server, as handlers see it: one connection. The same client on its next connection is another one.
+ *
+ * @example
+ * const server = createServer({
+ *   port: 8080,
+ *   onconnection: (client) => {
+ *     client.data.set('since', Date.now());
+ *     client.send('notice', `welcome, you are number ${client.id}`);
+ *   },
+ * });
+ */
 export class ServerClient<C extends Contract = Anything> {
-  /** Unique on this server. */
+  /** Unique among the connections of this server. */
   readonly id: string;
+  /** What is known about the connection from before its hello: URL, headers, address. */
   readonly request: PeerRequest;
-  /** Who it is, as `authenticate` said. */
+  /** Who it is, as `authenticate` said; `undefined` before that. */
   principal: unknown;
-  /** Yours, for whatever belongs to this connection. */
+  /** Yours, for whatever belongs to this connection; it is gone with it. */
   readonly data: Map<unknown, unknown> = new Map();
   readonly #peer: Peer;
   readonly #host: ClientHost;
@@ -106,15 +128,23 @@ export class ServerClient<C extends Contract = Anything> {
     this.#timer = clock.setTimeout(() => this.close(Close.SILENT, 'no hello in time'), clampDelay(helloTimeout));
   }
 
-  /** Whether it has been welcomed and is there. */
+  /** Whether it has been welcomed and is not closed. */
   get isOpen(): boolean {
     return this.#phase === 'open';
   }
 
   /**
-   * Sends a named event; false when the client is not there any more.
+   * Sends a named event. It may arrive or not: events are not acknowledged.
    *
-   * @throws TypeError at what cannot be sent, MessageTooLargeError when the client does not take so much
+   * @param name the name of the event
+   * @param args the data; left out it is `null`
+   * @returns `false` when the client is not there any more
+   * @throws `TypeError` at what cannot be sent, {@link MessageTooLargeError} when the client does not take so much, `UnsupportedError` when
+   * it takes no bytes
+   *
+   * @example
+   * const client = server.clients.find(({ id }) => id === '1');
+   * client?.send('notice', 'hello');
    */
   send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
     if (!this.isOpen) return false;
@@ -125,7 +155,28 @@ export class ServerClient<C extends Contract = Anything> {
     return true;
   }
 
-  /** Calls a method of the client. Rejects with CallError, TimeoutError, SessionLostError, or ClosedError when it is not there. */
+  /**
+   * Calls a method of the client (docs/protocol.md, section Calls).
+   *
+   * Rejects with
+   * - {@link CallError} when the client says no, or has no such method (UNIMPLEMENTED)
+   * - {@link TimeoutError} when it took longer than `timeout`
+   * - {@link SessionLostError}, `maybeExecuted`, when the connection is lost before the answer
+   * - {@link ClosedError} when the client is not there any more
+   * - {@link MessageTooLargeError} when the client does not take so much, `UnsupportedError` when it takes no calls or no bytes
+   * - `TypeError` at parameters that cannot be sent
+   * - the reason of the `signal`
+   *
+   * @param method the name of the method
+   * @param args the parameters, one value or none; then `signal`, and `timeout` in milliseconds (30000, Infinity for no limit)
+   * @returns what the handler of the client returned
+   *
+   * @example
+   * for (const client of server.clients) {
+   *   const yes = await client.call('confirm', 'Still there?', { timeout: 10_000 });
+   *   if (yes !== true) client.close(4800, 'not there');
+   * }
+   */
   async call<M extends Name<Methods<C, 'client'>>>(
     method: M,
     ...[params, { signal, timeout = 30_000 } = {}]: Optional<
@@ -148,12 +199,16 @@ export class ServerClient<C extends Contract = Anything> {
   }
 
   /**
-   * Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not.
+   * Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not (docs/protocol.md, section Close codes).
+   * Where it is closed already, nothing happens.
    *
-   * @param code 1000 or 3000 to 4999
+   * @param code 1000 or 3000 to 4999; 4600 without one
    * @param reason as much of it as a close frame can carry
-   * @param retryAfter milliseconds the client is to stay away
-   * @throws InvalidAccessError DOMException at another code
+   * @param retryAfter milliseconds that the client is to stay away
+   * @throws an `InvalidAccessError` DOMException at another code
+   *
+   * @example
+   * server.clients.find(({ id }) => id === '1')?.close(4800, 'banned');
    */
   close(code = 4600, reason = '', retryAfter?: number): void {
     this.#leaveWith(closeCode(code), reason, retryAfter);

@@ -9,13 +9,17 @@ import { ChannelHub } from './channels.ts';
 import { type ClientHost, type Peer, ServerClient } from './client.ts';
 import { type HostOptions, type HostSettings, type PeerRequest, settleHost } from './options.ts';
 
-/** What the owner of a connection tells about it. */
+/** What the owner of a connection is to tell about it: what `host.accept` returns. */
 export interface Port {
-  /** A message came in: text as a string, anything else as ArrayBuffer or view. */
+  /**
+   * A message came in. One that the protocol does not allow closes the connection with 4400, one that is too large with 4413.
+   *
+   * @param message text as a string, anything else as ArrayBuffer or view
+   */
   receive(message: unknown): void;
-  /** Bytes came in, perhaps of a message that is not complete yet: a slow link is not a dead one. */
+  /** Bytes came in, perhaps of a message that is not complete yet: a slow link is not a dead one. Where you cannot know, do not say it. */
   alive(): void;
-  /** It is gone. */
+  /** The connection is gone. Saying so twice is saying it once. */
   closed(): void;
 }
 
@@ -23,10 +27,23 @@ export interface Port {
 export interface ShutdownOptions {
   /** Milliseconds that running calls may take; clients wait no longer than 5 s after the goodbye. @default 4000 */
   readonly drain?: number;
-  /** Milliseconds over which the clients spread their return. @default 5000 */
+  /** Milliseconds over which the clients spread their return, so that they do not come all at once. @default 5000 */
   readonly retryAfter?: number;
 }
 
+/**
+ * A server without its sockets, for tests and for servers of other kinds: whoever owns the connections hands each one in as a {@link Peer},
+ * and tells its {@link Port} what comes in.
+ *
+ * @example
+ * const host = new Host({ handlers: { methods: { echo: (params) => params } } });
+ * webSocketServer.on('connection', (ws, { url = '/', headers, socket }) => {
+ *   const port = host.accept(ws, { url, headers, address: socket.remoteAddress ?? '' });
+ *   ws.on('error', () => {}); // a close follows
+ *   ws.on('message', (data, isBinary) => port.receive(isBinary ? data : String(data)));
+ *   ws.on('close', () => port.closed());
+ * });
+ */
 export class Host<C extends Contract = Anything> {
   readonly #channels: ChannelHub;
   readonly #settings: HostSettings;
@@ -39,6 +56,11 @@ export class Host<C extends Contract = Anything> {
   #emptied: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
+  /**
+   * @param options what the server does
+   * @param settings for `createServer`: the options as it has checked them
+   * @throws `TypeError` at a bad option
+   */
   constructor(options: HostOptions<C> = {}, settings: HostSettings = settleHost(options as HostOptions)) {
     this.#settings = settings;
     const { authorize, nameOf } = options as HostOptions;
@@ -63,22 +85,35 @@ export class Host<C extends Contract = Anything> {
     };
   }
 
-  /** The clients that are there. */
+  /** The clients that are there: welcomed, and not closed. A new list each time. */
   get clients(): ServerClient<C>[] {
     return [...this.#clients].filter(({ isOpen }) => isOpen) as unknown as ServerClient<C>[];
   }
 
-  /** Connections, welcomed or not. */
+  /** How many connections there are, welcomed or not. */
   get connections(): number {
     return this.#clients.size;
   }
 
-  /** Whether it is shutting down. */
+  /** Whether `close()` was called. */
   get isDraining(): boolean {
     return this.#draining;
   }
 
-  /** Takes a new connection. One that is not welcome is told so and closed. */
+  /**
+   * Takes a new connection. One that is too much is closed with 4429, one that comes while the host shuts down with 4100.
+   *
+   * @param peer the connection
+   * @param request what is known about it
+   * @returns where to tell what happens on it
+   *
+   * @example
+   * const sent: unknown[] = [];
+   * const closed = () => port.closed();
+   * const peer: Peer = { bufferedAmount: 0, send: (message) => sent.push(message), close: closed, terminate: closed };
+   * const port = new Host().accept(peer, { url: '/', headers: {}, address: '127.0.0.1' });
+   * port.receive('{"type":"hello","version":1,"features":[],"limits":{"message":65536,"window":256},"attempt":0}');
+   */
   accept(peer: Peer, request: PeerRequest): Port {
     const client = new ServerClient(`${++this.#lastId}`, peer, request, this.#clientHost);
     const { connections, connectionsPerAddress } = this.#settings.limits;
@@ -97,21 +132,43 @@ export class Host<C extends Contract = Anything> {
   }
 
   /**
-   * Publishes to everybody who is subscribed, from the server itself.
+   * Publishes to everybody who is subscribed, from the server itself: without asking `authorize`, and without a `from`. A subscriber that
+   * takes less loses the channel, with an error.
    *
+   * @param channel the name of the channel
+   * @param data JSON, or an ArrayBuffer or view as a whole
    * @returns how many it went to
-   * @throws TypeError at what cannot be sent
+   * @throws `TypeError` at what cannot be sent
+   *
+   * @example
+   * const reached = host.publish('room:kelp', { text: 'hello' });
    */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number {
     return this.#channels.announce(channel, data);
   }
 
-  /** Sends a named event to everybody who is there; who does not take so much is reported to `onerror`. */
+  /**
+   * Sends a named event to everybody who is there. What cannot be sent, or is more than a client takes, is reported to `onerror`.
+   *
+   * @param name the name of the event
+   * @param data the data; left out it is `null`
+   *
+   * @example
+   * host.broadcast('notice', 'back in five minutes');
+   */
   broadcast<N extends Name<Events<C, 'client'>>>(name: N, ...data: Optional<Events<C, 'client'>[N], never>): void {
     for (const client of this.clients) this.#guard(`sending ${name}`, () => client.send(name, ...data));
   }
 
-  /** Says goodbye to everybody, lets running calls finish, and resolves when all are gone. New connections are sent away. */
+  /**
+   * Says goodbye to everybody (4100), lets running calls finish, and resolves when all are gone. New connections are sent away. Doing so
+   * twice is doing it once.
+   *
+   * @param options `drain` and `retryAfter`
+   *
+   * @example
+   * await host.close({ drain: 1_000 });
+   */
   close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#draining = true;

@@ -8,46 +8,70 @@ import type { ServerClient } from './client.ts';
 
 /** What is known about a connection before its hello. */
 export interface PeerRequest {
-  /** The path and query of the URL. */
+  /** The path and query of the URL, beginning with "/". */
   readonly url: string;
-  /** Header names in lower case. */
+  /** The headers of the upgrade, their names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** The address of the other end; what a proxy says about it is in the headers. */
+  /** The IP address of the other end, "" where it is unknown; what a proxy says about it is in the headers. */
   readonly address: string;
 }
 
-/** What a handler is told beside the data. */
+/** What a handler of a call is told beside the parameters. */
 export interface HandlerContext<C extends Contract = Anything> {
+  /** Who calls. */
   readonly client: ServerClient<C>;
-  /** Aborted when the caller cancels, its timeout is over, or its connection is lost. */
+  /** Aborted when the caller cancels, its timeout is over, or its connection is lost: nobody waits for the result any more. */
   readonly signal: AbortSignal;
 }
 
-/** What somebody wants to do with a channel. */
+/** What somebody wants to do with a channel: what `authorize` decides on. */
 export interface Authorization<C extends Contract = Anything> {
+  /** What it wants to do. */
   readonly action: 'subscribe' | 'publish';
+  /** The name of the channel. */
   readonly channel: string;
+  /** Who wants it. */
   readonly client: ServerClient<C>;
-  /** What the client gave with its subscription. */
+  /** What the client gave with its subscription; `undefined` where it gave nothing, and for a publish. */
   readonly params?: unknown;
-  /** What is to be published. */
+  /** What is to be published; `undefined` for a subscription. */
   readonly data?: unknown;
 }
 
-/** What the server does, by name. */
+/**
+ * What the server does, by name.
+ *
+ * @example
+ * const handlers: Handlers = {
+ *   methods: {
+ *     echo: (params) => params,
+ *     fail: () => {
+ *       throw new CallError('PERMISSION_DENIED', 'not you');
+ *     },
+ *   },
+ *   events: { typing: (data, { client }) => console.log(client.id, data) },
+ * };
+ * const server = createServer({ port: 8080, handlers });
+ */
 export interface Handlers<C extends Contract = Anything> {
+  /**
+   * Answers calls, with the parameters and a {@link HandlerContext}. What a handler returns, now or as a promise, is the result. A
+   * {@link CallError} that it throws is told to the caller; anything else that it throws is INTERNAL there, and reported to `onerror`. A
+   * method without a handler is UNIMPLEMENTED.
+   */
   readonly methods?: {
     readonly [M in keyof Methods<C, 'server'>]?: (
       params: Params<Methods<C, 'server'>, M>,
       context: HandlerContext<C>,
     ) => Result<Methods<C, 'server'>, M> | Promise<Result<Methods<C, 'server'>, M>>;
   };
+  /** Takes events, with the data and the `client` that sent it. What a handler throws is reported to `onerror`. */
   readonly events?: {
     readonly [E in keyof Events<C, 'server'>]?: (data: Events<C, 'server'>[E], context: { readonly client: ServerClient<C> }) => unknown;
   };
 }
 
-/** What one client, or all of them, may take of the server. */
+/** What one client, or all of them, may take of the server. Close codes are those of docs/protocol.md, section Close codes. */
 export interface ServerLimits {
   /** Bytes of a message; more is close code 4413 (1009 where the WebSocket itself notices). @default 262144 */
   readonly message: number;
@@ -56,47 +80,72 @@ export interface ServerLimits {
    * comes out of an outbox after an outage. @default Infinity
    */
   readonly rate: number;
-  /** How many of them may come at once. @default twice the rate */
+  /** Events, calls and publishes of one client that may come at once, 1 or more; more is close code 4429. @default twice the rate */
   readonly burst: number;
-  /** Connections; more are closed with 4429. @default Infinity */
+  /** Connections at the same time; more are closed with 4429. @default Infinity */
   readonly connections: number;
-  /** Connections from one address. @default Infinity */
+  /** Connections from one address at the same time; more are closed with 4429. @default Infinity */
   readonly connectionsPerAddress: number;
   /** Channels of one client; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly subscriptions: number;
   /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
-  /** Bytes that may wait for a slow client (more is close code 4422), and of its publishes that wait to be authorized (more are refused). @default 16 MiB */
+  /**
+   * Bytes that may wait for a slow client (more is close code 4422), and bytes of its publishes that wait to be authorized (more are
+   * refused with RESOURCE_EXHAUSTED). @default 16 MiB
+   */
   readonly buffered: number;
 }
 
-/** What a server does, without the port it does it on. Durations are milliseconds, sizes are bytes. */
+/**
+ * What a server does, without the port it does it on. Durations are milliseconds, sizes are bytes. A bad value is a `TypeError` that names
+ * it; a name that is not known is a warning.
+ *
+ * @example
+ * const host = new Host({
+ *   authenticate: (token) => {
+ *     if (token !== 'secret') throw new UnauthorizedError();
+ *     return 'ida';
+ *   },
+ *   authorize: ({ action, channel, client }) => action === 'subscribe' || channel === `user:${client.principal}`,
+ *   nameOf: ({ principal }) => String(principal),
+ *   limits: { rate: 100, connections: 10_000 },
+ * });
+ */
 export interface HostOptions<C extends Contract = Anything> {
+  /** What answers calls and takes events. @default none: calls are UNIMPLEMENTED, events are unhandled */
   readonly handlers?: Handlers<C>;
   /**
-   * Says who is there, from the token in hello: what it returns is `client.principal`. Throwing UnauthorizedError is close code 4401,
-   * a CallError with PERMISSION_DENIED 4403; anything else that is thrown is reported, and 1011. @default everybody is let in
+   * Says who is there, from the `auth` of the hello (`undefined` without one): what it returns, now or as a promise, is `client.principal`.
+   * Throwing an {@link UnauthorizedError} is close code 4401, a {@link CallError} with PERMISSION_DENIED 4403; anything else that is thrown
+   * is reported to `onerror`, and 1011. @default everybody is let in
    */
   readonly authenticate?: (token: unknown, request: PeerRequest) => unknown;
-  /** Whether a client may subscribe or publish: `false` is PERMISSION_DENIED, a CallError says it in its own words. @default everybody may everything */
+  /**
+   * Whether a client may subscribe or publish. `false` is PERMISSION_DENIED, a {@link CallError} says it in its own words, anything else
+   * that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
+   */
   readonly authorize?: (what: Authorization<C>) => boolean | Promise<boolean>;
-  /** Who published a message, for its `from`. @default nobody is named */
+  /** Who published a message, for its `from`. What it throws is reported to `onerror`, and nobody named. @default nobody is named */
   readonly nameOf?: (client: ServerClient<C>) => string | undefined;
+  /** What one client, or all of them, may take. @default those of {@link ServerLimits} */
   readonly limits?: Partial<ServerLimits>;
+  /** How to notice dead connections, which is always on; clients are told in the welcome (docs/protocol.md, section Life). */
   readonly heartbeat?: {
-    /** Silence after which a client is pinged. @default 15000 */
+    /** Milliseconds of silence, either way, after which a client is pinged. @default 15000 */
     readonly interval?: number;
-    /** Time it has to answer; then it is closed with 4408. @default 5000 */
+    /** Milliseconds that it has to answer with anything; then it is closed with 4408. @default 5000 */
     readonly timeout?: number;
   };
-  /** Time a client has from connecting to welcome; then it is closed with 4408. @default 10000 */
+  /** Milliseconds that a client has from connecting to its welcome; then it is closed with 4408. @default 10000 */
   readonly helloTimeout?: number;
-  /** A client has been welcomed. */
+  /** Called when a client has been welcomed. @default nothing */
   readonly onconnection?: (client: ServerClient<C>) => void;
-  /** An event came in that has no handler. */
+  /** Called with an event that has no handler. @default nothing */
   readonly onunhandled?: (name: string, data: unknown, client: ServerClient<C>) => void;
-  /** A handler, or a hook, failed. @default console.error */
+  /** Called with what a handler or another of these functions threw, and which one it was. @default console.error */
   readonly onerror?: (error: unknown, where: string) => void;
+  /** What tells the time and keeps the timers. @default the platform's */
   readonly clock?: Clock;
 }
 

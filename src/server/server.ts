@@ -11,19 +11,25 @@ import type { Peer, ServerClient } from './client.ts';
 import { Host, type ShutdownOptions } from './host.ts';
 import { type HostOptions, hostChecks, type PeerRequest, settleHost } from './options.ts';
 
-/** Options of a server: those of a host, and where to listen. */
+/**
+ * Options of a server: those of a host, and where to listen. A bad value is a `TypeError` that names it; a name that is not known is a
+ * warning.
+ */
 export interface ServerOptions<C extends Contract = Anything> extends HostOptions<C> {
-  /** The port to listen on; 0 for any that is free. Give this, or `server`. */
+  /** The port to listen on, 0 to 65535; 0 for any that is free. Give this, or `server`. */
   readonly port?: number;
   /** The interface to listen on. @default all of them */
   readonly hostname?: string;
-  /** Your own HTTP server; upgrades to other paths are left to others. */
+  /** Your own HTTP server, listening or not; upgrades to other paths are left to its other listeners. Give this, or `port`. */
   readonly server?: HttpServer;
-  /** The path of the WebSocket. @default '/' */
+  /** The path of the WebSocket, without a query. Others are answered with 404. @default '/' */
   readonly path?: string;
-  /** Answers GET with 200, or 503 while shutting down; false for none. Only on an HTTP server of its own. @default '/health' */
+  /** The path that answers with 200, or 503 while shutting down; `false` for none. Only on an HTTP server of its own. @default '/health' */
   readonly health?: string | false;
-  /** The pages that may connect, as in the Origin header, or a function that says so. Programs send none, and are let in. @default all */
+  /**
+   * The pages that may connect, as in the Origin header (RFC 6455, section 10.2), or a function that says so; others are answered with 403.
+   * Programs that send no such header are let in. @default all
+   */
   readonly origins?: readonly string[] | ((origin: string) => boolean);
 }
 
@@ -40,34 +46,67 @@ const checks: Record<keyof ServerOptions, Check> = {
   ],
 };
 
-/** A server that is listening, or about to. */
+/** A server that is listening, or about to: what `createServer` returns. */
 export interface Server<C extends Contract = Anything> {
   /** The HTTP server under it. */
   readonly http: HttpServer;
-  /** Resolves when it listens; rejects when it cannot. */
+  /**
+   * Resolves when it listens, or at once on an HTTP server of your own. Rejects with Node's error when it cannot, EADDRINUSE for instance;
+   * where nobody has asked for the promise, that is reported to `onerror`.
+   */
   readonly listening: Promise<void>;
   /** The port it listens on; 0 while it does not. */
   readonly port: number;
-  /** The clients that are there. */
+  /** The clients that are there: welcomed, and not closed. A new list each time. */
   readonly clients: ServerClient<C>[];
-  /** Connections, welcomed or not. */
+  /** How many connections there are, welcomed or not. */
   readonly connections: number;
-  /** Publishes to everybody who is subscribed; returns how many it went to. */
+  /**
+   * Publishes to everybody who is subscribed, from the server itself: without asking `authorize`, and without a `from`. A subscriber that
+   * takes less loses the channel, with an error.
+   *
+   * @param channel the name of the channel
+   * @param data JSON, or an ArrayBuffer or view as a whole
+   * @returns how many it went to
+   * @throws `TypeError` at what cannot be sent
+   *
+   * @example
+   * const reached = server.publish('room:kelp', { text: 'hello' });
+   */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number;
-  /** Sends a named event to everybody. */
+  /**
+   * Sends a named event to everybody who is there. What cannot be sent, or is more than a client takes, is reported to `onerror`.
+   *
+   * @param name the name of the event
+   * @param data the data; left out it is `null`
+   *
+   * @example
+   * server.broadcast('notice', 'back in five minutes');
+   */
   broadcast<N extends Name<Events<C, 'client'>>>(name: N, ...data: Optional<Events<C, 'client'>[N], never>): void;
-  /** Says goodbye to everybody, lets running calls finish, and stops listening (on an HTTP server of its own). */
+  /**
+   * Says goodbye to everybody (4100), lets running calls finish, and resolves when all are gone and, on an HTTP server of its own, it does
+   * not listen any more. Doing so twice is doing it once.
+   *
+   * @param options `drain` and `retryAfter`
+   *
+   * @example
+   * process.once('SIGTERM', () => server.close({ drain: 3_000 }));
+   */
   close(options?: ShutdownOptions): Promise<void>;
 }
 
 /**
- * Starts a server.
+ * Starts a server, in Node, on the `ws` package.
+ *
+ * @param options what it does, and where it listens: `port` or `server`
+ * @returns the server, which is about to listen: wait for `listening`
+ * @throws `TypeError` at a bad option, or without a `port` or `server`
  *
  * @example
  * type Sums = { server: { methods: { add(params: { a: number; b: number }): number } } };
  * const server = createServer<Sums>({ port: 8080, handlers: { methods: { add: ({ a, b }) => a + b } } });
  * await server.listening;
- * @throws TypeError at a bad option
  */
 export function createServer<C extends Contract = Anything>(options: ServerOptions<C>): Server<C> {
   const { port, hostname, server, path = '/', origins } = options;

@@ -7,10 +7,10 @@ import { utf8Length } from '../core/queue.ts';
 import { ProtocolError } from '../errors.ts';
 import { type Frame, frameOf, type Outgoing, PAYLOAD_FIELDS, type Shapes } from './frames.ts';
 
-/** A payload as it goes out: JSON, or bytes. Encoded when it is handed over, so that later changes to the value do not matter. */
+/** The user's data as it goes out: JSON, or bytes. Encoded when it is handed over, so that later changes to the value do not matter. */
 export type Payload = string | Uint8Array<ArrayBuffer>;
 
-/** A message on the wire. */
+/** A WebSocket message: text, or bytes. */
 export type Message = string | Uint8Array<ArrayBuffer>;
 
 /** Most frames in one message. */

@@ -93,16 +93,31 @@ export type ClientFrame =
   | { readonly type: 'unsubscribe'; readonly id: number; readonly channel: string }
   | { readonly type: 'publish'; readonly id?: number; readonly channel: string; readonly data: unknown };
 
-/** What a server sends. */
+/**
+ * What a server sends (docs/protocol.md, section Frames): what the `decode` of a {@link Protocol} returns. `CommonFrame` is ping, pong,
+ * bye, event, request, response, error and cancel; a `WireError` is `{ code, message?, data?, retryAfter? }`.
+ */
 export type ServerFrame =
   | CommonFrame
   | Welcome
-  | { readonly type: 'unsubscribe'; readonly channel: string; readonly error?: WireError; readonly resubscribe?: boolean }
+  | {
+      readonly type: 'unsubscribe';
+      /** The name of the channel. */
+      readonly channel: string;
+      /** Why the server ended it. */
+      readonly error?: WireError;
+      /** Whether the client is to ask for it again. */
+      readonly resubscribe?: boolean;
+    }
   | {
       readonly type: 'message';
+      /** The name of the channel. */
       readonly channel: string;
+      /** What was published. */
       readonly data: unknown;
+      /** Its place in the history of the channel. */
       readonly offset?: number;
+      /** Who published it. */
       readonly from?: string;
     };
 
@@ -120,7 +135,7 @@ export const PAYLOAD_FIELDS: Readonly<Record<string, string>> = {
 type PayloadField = 'data' | 'params' | 'result';
 type WithoutPayload<F> = F extends { type: 'event' | 'publish' | 'message' | 'request' | 'response' } ? Omit<F, PayloadField> : F;
 
-/** A frame as it is sent: its payload, encoded already, goes beside it. */
+/** A frame as it is sent (docs/protocol.md, section Frames). Its `data`, `params` or `result` is encoded already, and goes beside it. */
 export type Outgoing<F extends Frame = Frame> = WithoutPayload<F>;
 
 /** The frames that one side may receive, by type. `F` is what they make together. */

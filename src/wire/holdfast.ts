@@ -48,7 +48,16 @@ const DOUBTFUL: readonly number[] = [1002, 1003, 1007, 1008, 1010, 1015];
 /** Codes that another attempt cannot change. */
 const FINAL: readonly number[] = [4400, 4403, 4404, 4406, 4409, 4410];
 
-/** The protocol of `holdfast/server`. */
+/**
+ * The protocol of `holdfast/server` (docs/protocol.md), which a client speaks unless told otherwise. For protocols that differ a little.
+ *
+ * @example
+ * // A server that closes with 4200 wants nobody back.
+ * const protocol: Protocol = {
+ *   ...holdfast,
+ *   classify: (ending) => (ending.code === 4200 ? { verdict: 'refused' } : holdfast.classify(ending)),
+ * };
+ */
 export const holdfast: Protocol = {
   name: 'The Holdfast protocol',
   subprotocols: [SUBPROTOCOL],

@@ -7,7 +7,13 @@ import type { HoldfastError } from '../errors.ts';
 import type { Message, Payload } from './codec.ts';
 import type { Bye, Declaration, Outgoing, ServerFrame, SubscribeResult } from './frames.ts';
 
-/** What can be asked of a server. What is missing is an UnsupportedError where it is asked for. */
+/**
+ * What can be asked of a server. What is missing is an {@link UnsupportedError} where it is asked for. With the Holdfast protocol these are
+ * the features of the welcome (docs/protocol.md, section Frames); `streams`, `resume` and `recovery` are `false` in this edition.
+ *
+ * @example
+ * if (client.capabilities.calls) console.log(await client.call('time'));
+ */
 export interface Capabilities {
   /** The client may call. */
   readonly calls: boolean;
@@ -27,7 +33,12 @@ export interface Capabilities {
   readonly recovery: boolean;
 }
 
-/** Nothing but events. */
+/**
+ * Nothing but events: for a {@link Protocol} of your own to start from.
+ *
+ * @example
+ * const capabilities: Capabilities = { ...NO_CAPABILITIES, calls: true };
+ */
 export const NO_CAPABILITIES: Capabilities = {
   calls: false,
   serverCalls: false,
@@ -41,27 +52,46 @@ export const NO_CAPABILITIES: Capabilities = {
 
 /** What a client brings to the opening of a connection. */
 export interface Opening {
+  /** The credentials: what the option `auth` returned; `undefined` without it. */
   readonly auth: unknown;
-  /** Consecutive failures, and how the connection before ended: telemetry. */
+  /** Consecutive failures so far: telemetry. */
   readonly attempt: number;
+  /** How the connection before ended, as its kind and code: telemetry. `undefined` where there was none. */
   readonly cause: string | undefined;
   /** The largest message that this side takes, in bytes. */
   readonly limit: number;
-  /** The channels to be subscribed to; asked for at the moment when they are written. */
+  /**
+   * The channels to be subscribed to. Ask at the moment when they are written: what is subscribed later is asked for by frame.
+   *
+   * @returns each channel as `{ channel, params? }`
+   */
   subscriptions(): readonly Declaration[];
-  /** The server said goodbye instead of welcome: its close follows. */
+  /**
+   * To be told when the server says goodbye instead of welcome; its close follows.
+   *
+   * @param frame the bye: `{ type: 'bye', code, reason?, reconnect, resume, retryAfter? }`
+   */
   bye(frame: Bye): void;
 }
 
-/** What was agreed on. */
+/** What was agreed on in the opening of a connection. */
 export interface Opened {
+  /** What the server can do of what the protocol can. */
   readonly capabilities: Capabilities;
   /** The largest message that the server takes, in bytes. */
   readonly limit: number;
-  /** When the server pings; milliseconds. Without it there is no heartbeat. */
-  readonly heartbeat?: { readonly interval: number; readonly timeout: number } | undefined;
-  /** What became of the declared channels; those that are missing are asked for by frame. */
+  /** When the server pings, and how long it waits, in milliseconds; `undefined` for no heartbeat. */
+  readonly heartbeat?:
+    | {
+        /** Silence after which the server pings. */
+        readonly interval: number;
+        /** How long it waits then. */
+        readonly timeout: number;
+      }
+    | undefined;
+  /** What became of the declared channels, each as `{ channel, recovered?, error? }`; those that are missing are asked for by frame. */
   readonly subscriptions: readonly SubscribeResult[];
+  /** Whether the session before goes on. */
   readonly resumed: boolean;
   /** What came in the same message as the answer, after it. */
   readonly rest?: readonly ServerFrame[];
@@ -71,19 +101,31 @@ export interface Opened {
 export interface OpeningSocket {
   /** The subprotocol that the server chose, or "". */
   readonly protocol: string;
+  /**
+   * Sends at once, ahead of everything in the outbox.
+   *
+   * @param message text or bytes
+   */
   send(message: Message): void;
-  /** The next message; rejects when the connection ends first. */
+  /**
+   * The next message. Rejects with a {@link HoldfastError} with the code HANDSHAKE_FAILED when the connection ends first.
+   *
+   * @returns text, or bytes as an ArrayBuffer
+   */
   receive(): Promise<unknown>;
 }
 
 /** How a connection ended, as far as a protocol wants to know. */
 export interface Ending {
+  /** The `kind` of the {@link Loss}. */
   readonly kind: string;
+  /** The close code as the browser gave it, or a synthetic one. */
   readonly code: number;
+  /** What went wrong, where that is known. */
   readonly error?: HoldfastError | undefined;
   /** Whether the opening had succeeded: before that, nothing proves that the peer speaks this protocol. */
   readonly welcomed: boolean;
-  /** What the server said before it closed. */
+  /** What the server said before it closed; `undefined` where it said nothing. */
   readonly bye: Bye | undefined;
   /** Suspect endings in a row before this one. */
   readonly suspects: number;
@@ -91,38 +133,92 @@ export interface Ending {
 
 /** What an ending means. */
 export interface EndingRuling {
-  /** `suspect` is final at the third in a row; `reauthorize` asks for fresh credentials, and is final at the second. */
+  /**
+   * `retry`: try again. `suspect`: the same, but the third in a row is final. `reauthorize`: try again with fresh credentials, but the
+   * second in a row is final. The others are final at once, and become the {@link ClosedCause}.
+   */
   readonly verdict: 'retry' | 'suspect' | 'reauthorize' | 'refused' | 'unauthorized' | 'superseded';
-  /** When the server wants to see the client again. */
-  readonly retryAfter?: { readonly ms: number; readonly spread: boolean } | undefined;
+  /** When the server wants to see the client again: not before `ms` milliseconds, or, to `spread` a crowd, at any time within them. */
+  readonly retryAfter?:
+    | {
+        /** Milliseconds. */
+        readonly ms: number;
+        /** Whether they are the end of a span, not its beginning. */
+        readonly spread: boolean;
+      }
+    | undefined;
 }
 
 /** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense. */
 export const HANDSHAKE_TIMEOUT = 4002;
 export const UNDECODABLE = 4003;
 
-/** A protocol. It keeps nothing: what belongs to a connection is in its arguments. */
+/**
+ * How a client speaks to its server: an adapter, for servers that speak another protocol than Holdfast's. A client speaks in the frames of
+ * docs/protocol.md; a protocol says how these look in messages, what of it the server can do, and what a close means. It keeps nothing:
+ * what belongs to a connection is in its arguments.
+ *
+ * @example
+ * // Events as {"event":"name","data":…}, and nothing else.
+ * const plain: Protocol = {
+ *   name: 'The plain protocol',
+ *   subprotocols: [],
+ *   capabilities: NO_CAPABILITIES,
+ *   batches: false,
+ *   pings: false,
+ *   encode: (frame, payload) => (frame.type === 'event' ? `{"event":${JSON.stringify(frame.name)},"data":${payload}}` : undefined),
+ *   decode(message) {
+ *     const { event, data } = JSON.parse(String(message));
+ *     if (typeof event !== 'string') throw new ProtocolError('A message has an event');
+ *     return [{ type: 'event', name: event, data }];
+ *   },
+ *   classify: ({ code }) => ({ verdict: code === 4403 ? 'refused' : 'retry' }),
+ * };
+ * const client = new Client('wss://example.com/events', { protocol: plain });
+ */
 export interface Protocol {
   /** For error messages. */
   readonly name: string;
-  /** Offered to the server, most wanted first. */
+  /** Subprotocols offered to the server, most wanted first (RFC 6455, section 1.9); none is fine. */
   readonly subprotocols: readonly string[];
   /** What it can do where the server can. */
   readonly capabilities: Capabilities;
-  /** Opens a connection; rejecting is a failed attempt. A protocol without it is open as soon as the socket is. */
+  /**
+   * Opens a connection over a socket that has just opened. A protocol without it is open as soon as the socket is. Rejecting is a failed
+   * attempt: with a {@link ProtocolError} the connection is closed with 4003, with anything else the error is HANDSHAKE_FAILED.
+   *
+   * @param socket messages in order, nothing else
+   * @param opening what the client brings
+   * @returns what was agreed on
+   */
   open?(socket: OpeningSocket, opening: Opening): Promise<Opened>;
-  /** A frame with its payload, as a message. Called for nothing that the capabilities rule out; undefined where there is nothing to say. */
+  /**
+   * A frame with its payload, as a message. Besides what the capabilities offer it is asked for `bye`, and for `pong` where the server
+   * pings.
+   *
+   * @param frame the frame, without its payload
+   * @param payload JSON, or bytes where the capability `binary` is there; `undefined` where the frame has none
+   * @returns the message; `undefined` where there is nothing to say
+   */
   encode(frame: Outgoing, payload: Payload | undefined): Message | undefined;
   /**
-   * The frames of a message, one after the other.
+   * The frames of a message, one after the other: those before a malformed one are handled.
    *
-   * @throws ProtocolError at what the protocol does not allow; the connection is closed then
+   * @param message text, or bytes as an ArrayBuffer
+   * @returns the frames; none where there is nothing to handle
+   * @throws {@link ProtocolError} at what the protocol does not allow; anything else that it throws counts as one. The connection is closed
+   * with 4003 then
    */
   decode(message: unknown): Iterable<ServerFrame>;
   /** Whether frames that are written in one task may share a message: `[frame,frame]`. */
   readonly batches: boolean;
-  /** Whether the server answers pings. */
+  /** Whether the server answers pings: a client has no heartbeat of its own without. */
   readonly pings: boolean;
-  /** Whether to try again after an ending. */
+  /**
+   * Whether to try again after an ending.
+   *
+   * @param ending how the connection ended
+   * @returns what that means
+   */
   classify(ending: Ending): EndingRuling;
 }

@@ -4,8 +4,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Demo, startDemo } from '../../demo/serve.ts';
-import { DemoPage, type Order } from '../support/demo-page.ts';
+import { axeFindings, layoutOf, overflowing, paleTexts } from '../support/looks.ts';
 import { launch } from '../support/pages.ts';
+import { type Order, ScriptTagPage } from '../support/script-tag-page.ts';
 import { openWatched, type WatchedPage } from './support.ts';
 
 /** What a browser says about every WebSocket that fails, and about a request to a server that is not there. */
@@ -30,9 +31,9 @@ afterEach(async () => {
   expect(complaints).toEqual([]);
 });
 
-async function open(url = `${demo.url}?refuse=1500`, options?: BrowserContextOptions): Promise<DemoPage> {
+async function open(url = `${demo.url}demo/script-tag.html?refuse=1500`, options?: BrowserContextOptions): Promise<ScriptTagPage> {
   watched = await openWatched(browser, url, EXPECTED, options);
-  const page = new DemoPage(watched.page);
+  const page = new ScriptTagPage(watched.page);
   await page.state('Connected');
   return page;
 }
@@ -57,7 +58,7 @@ describe.each<[Order, string]>([
 
     await page.verdict('good', 'All 12 messages arrived');
     expect(await page.counters()).toMatchObject({ typed: 12, queued: 0, sent: 12, echoed: 12, 'sent again': 0, dropped: 0, wrong: 0 });
-    expect(demo.echo.clients.size).toBeGreaterThan(0);
+    expect(demo.backend.echo.clients.size).toBeGreaterThan(0);
     await page.logged(reason);
     await page.logged('10 sent from the queue, 0 sent again');
   });
@@ -92,7 +93,7 @@ test('all buttons in a row, with bursts in between, lose nothing', async () => {
     await page.verdict('good', `All ${typed} messages arrived`);
     expect(await page.counters()).toMatchObject({ typed, queued: 0, sent: typed, echoed: typed, dropped: 0, wrong: 0 });
   }
-  expect(new Set(demo.echo.texts).size).toBe(typed);
+  expect(new Set(demo.backend.echo.texts).size).toBe(typed);
 });
 
 test('while connections are refused, the state, the countdown and the failed attempts are to be seen', async () => {
@@ -114,7 +115,7 @@ test('a button pressed while the server is away says so', async () => {
 });
 
 test('"Reconnect now" replaces an open connection, and cuts a wait short', async () => {
-  const page = await open(`${demo.url}?refuse=600000`);
+  const page = await open(`${demo.url}demo/script-tag.html?refuse=600000`);
   await page.page.click('#reconnect');
   await page.logged('Dropped because you asked (code 4001)');
   await page.reconnects(1);
@@ -129,9 +130,9 @@ test('"Reconnect now" replaces an open connection, and cuts a wait short', async
 
 describe('the page admits', () => {
   /** The server answers the next message this many times, and those after it once. */
-  async function answering(times: number): Promise<DemoPage> {
+  async function answering(times: number): Promise<ScriptTagPage> {
     const page = await open();
-    for (const client of demo.echo.clients) {
+    for (const client of demo.backend.echo.clients) {
       client.removeAllListeners('message');
       client.once('message', (data: Buffer) => {
         for (let i = 0; i < times; i++) client.send(String(data));
@@ -166,13 +167,48 @@ test('what somebody types is text, whatever it looks like', async () => {
   expect(await page.page.locator('#messages img, #messages b').count()).toBe(0);
 });
 
-test('the page works from disk, with a running server', async () => {
-  const file = pathToFileURL(fileURLToPath(new URL('../../demo/script-tag.html', import.meta.url)));
-  const page = await open(`${file.href}?server=http://localhost:${demo.port}`);
-  await page.press('drop');
-  await page.sendTen();
-  await page.reconnects(1);
-  await page.verdict('good', 'All 10 messages arrived');
+describe('the page from disk, with a running server', () => {
+  const fromDisk = () => {
+    const file = pathToFileURL(fileURLToPath(new URL('../../demo/script-tag.html', import.meta.url)));
+    return open(`${file.href}?server=http://localhost:${demo.port}`);
+  };
+
+  test('reconnects and loses nothing with the drop-in', async () => {
+    const page = await fromDisk();
+    await page.press('drop');
+    await page.sendTen();
+    await page.reconnects(1);
+    await page.verdict('good', 'All 10 messages arrived');
+  });
+
+  test('publishes, is confirmed and calls with the Client, through a cut', async () => {
+    const page = await fromDisk();
+    const publish = async (text: string) => {
+      await page.page.fill('#words', text);
+      await page.page.click('#chat .main');
+    };
+    const says = (id: string, text: string) =>
+      page.page.waitForFunction(([where = '', wanted]) => document.getElementById(where)?.textContent === wanted, [id, text]);
+    await says('client-state', 'open');
+    await publish('before');
+    await says('answer', 'Confirmed by the server.');
+    await page.press('drop');
+    await page.page.waitForFunction(() => document.getElementById('client-state')?.textContent !== 'open');
+    await publish('while it was gone');
+    await says('answer', 'Confirmed by the server.');
+    expect(await page.page.locator('#room li span:first-child').allInnerTexts()).toEqual(
+      expect.arrayContaining(['before', 'while it was gone', expect.stringMatching(/^\d messages are in the room$/)]),
+    );
+    await page.page.click('#count');
+    await says('answer', 'The server counts 2 of yours.');
+  });
+});
+
+test('the script that it shows is the one that runs, and is short', async () => {
+  const page = await open();
+  const source = await page.page.locator('#source').innerText();
+  expect(source).toMatch(/^const client = new Holdfast\.Client/);
+  expect(source.split('\n').length).toBeLessThanOrEqual(20);
 });
 
 describe.each([320, 768, 1024, 1440])('at a width of %i', (width) => {
@@ -181,9 +217,10 @@ describe.each([320, 768, 1024, 1440])('at a width of %i', (width) => {
     await page.type(`a-very-long-word-${'that-never-ends-'.repeat(8)}`);
     await page.sendTen();
     await page.verdict('good', 'All 11 messages arrived');
-    const connected = await page.layout();
-    expect(await page.overflowing()).toEqual([]);
-    expect(await page.pale()).toEqual([]);
+    const connected = await layoutOf(page.page);
+    expect(await overflowing(page.page)).toEqual([]);
+    expect(await paleTexts(page.page)).toEqual([]);
+    expect(await axeFindings(page.page)).toEqual([]);
 
     await page.press('refuse');
     await page.logged('Could not connect');
@@ -191,21 +228,22 @@ describe.each([320, 768, 1024, 1440])('at a width of %i', (width) => {
     await page.sendTen();
     await page.verdict('wait', '10 on their way');
     await page.page.evaluate(() => scrollTo(0, 0)); // pressing a button may have scrolled to it
-    expect(await page.layout()).toEqual(connected);
-    expect(await page.overflowing()).toEqual([]);
-    expect(await page.pale()).toEqual([]);
+    expect(await layoutOf(page.page)).toEqual(connected);
+    expect(await overflowing(page.page)).toEqual([]);
+    expect(await paleTexts(page.page)).toEqual([]);
   });
 });
 
 test('everything can be reached by keyboard, in the order in which it is read', async () => {
   const page = await open();
   const reached: string[] = [];
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 15; i++) {
     await page.page.keyboard.press('Tab');
     reached.push(await page.page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent || ''));
   }
   const hurting = ['Drop the connection', 'Stop answering', 'Refuse connections for 1.5\u00a0s', 'Restart the server'];
-  expect(reached).toEqual(['reconnect', 'text', 'Send', 'ten', 'messages', ...hurting, 'timeline']);
+  const client = ['words', 'Publish', 'count', 'room', 'source'];
+  expect(reached).toEqual(['reconnect', 'text', 'Send', 'ten', 'messages', ...hurting, 'timeline', ...client]);
 });
 
 describe('the server of the demo', () => {
@@ -221,7 +259,7 @@ describe('the server of the demo', () => {
   });
 
   test('serves the page as it is: nothing is built into it', async () => {
-    const page = await fetch(demo.url);
+    const page = await fetch(`${demo.url}demo/script-tag.html`);
     expect(page.headers.get('cache-control')).toBe('no-store');
     expect(await page.text()).not.toContain('@vite');
   });

@@ -1,6 +1,6 @@
 /** A page whose complaints are written down. */
 
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 
 export interface WatchedPage {
   readonly page: Page;
@@ -8,9 +8,14 @@ export interface WatchedPage {
   readonly complaints: string[];
 }
 
-/** Opens `url` in a context of its own. Messages in the console that match `expected` are no complaints. */
-export async function openWatched(browser: Browser, url: string, expected: RegExp, options?: BrowserContextOptions): Promise<WatchedPage> {
-  const context = await browser.newContext(options);
+/** Opens `url` in a context of its own, or in the one given. Messages in the console that match `expected` are no complaints. */
+export async function openWatched(
+  browser: Browser,
+  url: string,
+  expected: RegExp,
+  options: BrowserContextOptions | BrowserContext = {},
+): Promise<WatchedPage> {
+  const context = 'newPage' in options ? options : await browser.newContext(options);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

@@ -33,7 +33,7 @@ export class FaultProxy {
   private constructor(target: number) {
     this.#target = target;
     // Half-open, so that the end of a stream is passed on when its turn comes, after the bytes held back before it.
-    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.splice(client));
   }
 
   static async start(target: number): Promise<FaultProxy> {
@@ -107,6 +107,17 @@ export class FaultProxy {
     if (!this.#refusing) await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** Takes over a connection that somebody else accepted, who has read `head` from it. */
+  splice(client: Socket, head?: Buffer): void {
+    this.accepted++;
+    const server = dial({ port: this.#target, host: '127.0.0.1', allowHalfOpen: true });
+    if (head) server.write(head);
+    const pair: Pair = { client, server, holes: new Set() };
+    this.#pairs.add(pair);
+    this.#pipe(pair, client, server, 'up');
+    this.#pipe(pair, server, client, 'down');
+  }
+
   #listen(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.listen(this.#port, '127.0.0.1', () => {
@@ -114,15 +125,6 @@ export class FaultProxy {
         resolve();
       });
     });
-  }
-
-  #accept(client: Socket): void {
-    this.accepted++;
-    const server = dial({ port: this.#target, host: '127.0.0.1', allowHalfOpen: true });
-    const pair: Pair = { client, server, holes: new Set() };
-    this.#pairs.add(pair);
-    this.#pipe(pair, client, server, 'up');
-    this.#pipe(pair, server, client, 'down');
   }
 
   #pipe(pair: Pair, from: Socket, to: Socket, way: Way): void {

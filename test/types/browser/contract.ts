@@ -177,10 +177,10 @@ export function statusLine(any: Pick<Client, 'state' | 'stats'>): string {
   return `${any.state.status} ${any.stats.roundTrip}`;
 }
 statusLine(client);
-export function useClient(chat: Client<Chat>): Promise<Message[]> {
+export function takeClient(chat: Client<Chat>): Promise<Message[]> {
   return chat.call('history', { before: 1 });
 }
-useClient(client);
+takeClient(client);
 export function watch<C extends Contract>(any: Client<C>, listener: (state: State) => void): void {
   any.addEventListener('statechange', ({ state }) => listener(state));
 }

@@ -1,0 +1,183 @@
+/**
+ * The room: what is typed here is published on a channel, and what anybody publishes is shown.
+ *
+ * A message whose connection died before the server confirmed it may have arrived or not. The page does not guess: on the next connection it
+ * asks which of them are there, and publishes the others again. Each has an id, so that one which comes twice is still one message.
+ * What is not settled outlives a reload in the session storage.
+ */
+
+import type { Channel, Client, Receipt } from 'holdfast';
+import type { Demo, Message } from './contract.ts';
+import type { Entry } from './tally.ts';
+import { count } from './words.ts';
+
+export interface RoomEvents {
+  changed(): void;
+  log(text: string): void;
+}
+
+const STORED = 'holdfast-demo';
+
+export class Room {
+  /** What was typed here, by id. */
+  readonly entries = new Map<string, Entry>();
+  /** Everything in the room, by id, in the order in which it came to be known. */
+  readonly messages = new Map<string, Message>();
+  readonly me: string;
+  /** How many of the messages typed here the server has counted, when it was asked last; undefined when that is out of date. */
+  counted: number | undefined;
+  readonly #client: Client<Demo>;
+  readonly #channel: Channel<Message>;
+  readonly #events: RoomEvents;
+  readonly #receipts = new Map<string, Receipt<unknown>>();
+  #counting = false;
+  /** How many messages were ever typed here, those that were taken back included. */
+  #typed: number;
+
+  constructor(client: Client<Demo>, events: RoomEvents) {
+    this.#client = client;
+    this.#events = events;
+    const { me, typed, entries } = restore();
+    this.me = me;
+    this.#typed = typed;
+    for (const entry of entries) this.entries.set(entry.id, entry);
+    this.#channel = client.channel('room');
+    this.#channel.subscribe((message) => this.#show(message));
+    this.#channel.addEventListener('gap', () => this.#events.log('The room may have missed something meanwhile: it is loaded again.'));
+    client.addEventListener('open', () => void this.#catchUp());
+    addEventListener('pagehide', () => this.#store());
+  }
+
+  /** How many of the messages typed here are to be seen in the room. */
+  get shown(): number {
+    return [...this.entries.keys()].filter((id) => this.messages.has(id)).length;
+  }
+
+  say(text: string): void {
+    const entry: Entry = { id: `${this.me}:${++this.#typed}`, text, fate: 'waiting', tries: 0 };
+    this.entries.set(entry.id, entry);
+    this.#publish(entry);
+  }
+
+  /** Takes a message back, if it has not left yet. */
+  takeBack(id: string): void {
+    if (!this.#receipts.get(id)?.cancel()) return;
+    this.entries.delete(id);
+    this.#receipts.delete(id);
+    this.#events.log('You took a message back before it was sent.');
+    this.#changed();
+  }
+
+  #publish(entry: Entry): void {
+    entry.tries++;
+    const receipt = this.#channel.publish({ id: entry.id, from: this.me, text: entry.text });
+    this.#receipts.set(entry.id, receipt);
+    this.#follow(entry, receipt);
+    this.#changed();
+    receipt.acknowledged.then(
+      () => this.#settle(entry, 'arrived'),
+      () => this.#settle(entry, receipt.status === 'dropped' ? 'dropped' : 'unsure'),
+    );
+  }
+
+  /** Takes over how far its messages are, where the receipts know better than this page. */
+  look(): void {
+    for (const [id, receipt] of this.#receipts) {
+      const entry = this.entries.get(id);
+      if (entry) this.#follow(entry, receipt);
+    }
+  }
+
+  #follow(entry: Entry, { status }: Receipt<unknown>): void {
+    if (status === 'queued') entry.fate = 'waiting';
+    else if (status === 'sent') entry.fate = 'sent';
+  }
+
+  #settle(entry: Entry, fate: Entry['fate']): void {
+    if (!this.entries.has(entry.id)) return; // taken back
+    entry.fate = fate;
+    this.#receipts.delete(entry.id);
+    this.#changed();
+  }
+
+  /** On every connection: what was missed is loaded, and what is in doubt is cleared up. */
+  async #catchUp(): Promise<void> {
+    const unsure = [...this.entries.values()].filter(({ fate }) => fate === 'unsure');
+    try {
+      const [arrived, history] = await Promise.all([
+        this.#client.call(
+          'arrived',
+          unsure.map(({ id }) => id),
+        ),
+        this.#client.call('history'),
+      ]);
+      const missed = history.filter((message) => this.#show(message)).length;
+      if (missed > 0) this.#events.log(`${count(missed, 'message')} of the room loaded.`);
+      const lost = unsure.filter(({ id }) => !arrived.includes(id));
+      for (const entry of unsure) if (arrived.includes(entry.id)) this.#settle(entry, 'arrived');
+      for (const entry of lost) this.#publish(entry);
+      if (unsure.length > 0)
+        this.#events.log(`${unsure.length} had been in doubt: ${unsure.length - lost.length} were there, ${lost.length} are sent again.`);
+    } catch {
+      // The connection was lost again: the next one asks again.
+    }
+    this.#changed();
+  }
+
+  /** Whether it was new. */
+  #show(message: Message): boolean {
+    const isNew = !this.messages.has(message.id);
+    if (isNew) this.messages.set(message.id, message);
+    if (isNew) this.#changed();
+    return isNew;
+  }
+
+  #changed(): void {
+    this.counted = undefined;
+    void this.#count();
+    this.#events.changed();
+  }
+
+  /** Asks the server for its count, once everything is settled. */
+  async #count(): Promise<void> {
+    const isSettled = () => [...this.entries.values()].every(({ fate }) => fate === 'arrived');
+    if (this.#counting || this.entries.size === 0 || !isSettled() || this.#client.state.status !== 'open') return;
+    this.#counting = true;
+    const { size } = this.entries;
+    const counted = await this.#client.call('tally', this.me).catch(() => undefined);
+    this.#counting = false;
+    if (counted !== undefined && size === this.entries.size && isSettled()) this.counted = counted;
+    else if (counted !== undefined) void this.#count();
+    this.#events.changed();
+  }
+
+  #store(): void {
+    this.look();
+    sessionStorage.setItem(
+      STORED,
+      JSON.stringify({ me: this.me, typed: this.#typed, entries: [...this.entries.values()] } satisfies Stored),
+    );
+  }
+}
+
+interface Stored {
+  readonly me: string;
+  readonly typed: number;
+  readonly entries: readonly Entry[];
+}
+
+/** Who this tab is, and what it typed before it was reloaded: what had not been settled then is in doubt now. */
+function restore(): Stored {
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  const stored = sessionStorage.getItem(STORED);
+  if (navigation?.type !== 'reload' || !stored) return { me: newName(), typed: 0, entries: [] };
+  const { entries, ...rest } = JSON.parse(stored) as Stored;
+  const isSettled = ({ fate }: Entry) => fate === 'arrived' || fate === 'dropped';
+  return { ...rest, entries: entries.map((entry) => (isSettled(entry) ? entry : { ...entry, fate: 'unsure' })) };
+}
+
+function newName(): string {
+  const kelps = ['Arame', 'Dabberlocks', 'Dulse', 'Kombu', 'Nori', 'Oarweed', 'Tangle', 'Wakame'];
+  const [kelp = 0, number = 0] = crypto.getRandomValues(new Uint16Array(2));
+  return `${kelps[kelp % kelps.length]} ${number.toString(36)}`;
+}

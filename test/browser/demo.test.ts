@@ -1,0 +1,398 @@
+/** The demo in a real browser, over the built bundle: every button pressed, and the counters have to agree each time. */
+
+import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Demo, startDemo } from '../../demo/serve.ts';
+import { DemoPage, type Order } from '../support/demo-page.ts';
+import { axeFindings, layoutOf, overflowing, paleTexts } from '../support/looks.ts';
+import { launch } from '../support/pages.ts';
+import { openWatched, type WatchedPage } from './support.ts';
+
+/** What a browser says about WebSockets that fail or are used when closed, and about a request to a server that is not there. */
+const EXPECTED = /^WebSocket connection to .* failed|WebSocket is already in CLOSING or CLOSED state|net::ERR_CONNECTION_(REFUSED|RESET)/;
+const ORDERS: Order[] = ['drop', 'mute', 'refuse', 'restart', 'slow'];
+
+let browser: Browser;
+let demo: Demo;
+let watched: WatchedPage[] = [];
+
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+beforeEach(async () => {
+  demo = await startDemo({ port: 0 });
+});
+afterEach(async () => {
+  const complaints = watched.flatMap((each) => each.complaints);
+  for (const { page } of watched) await page.context().close();
+  watched = [];
+  await demo.stop();
+  expect(complaints).toEqual([]);
+});
+
+async function open(options?: BrowserContextOptions | BrowserContext, query = '?refuse=1500&slow=1500'): Promise<DemoPage> {
+  const tab = await openWatched(browser, demo.url + query, EXPECTED, options);
+  watched.push(tab);
+  const page = new DemoPage(tab.page);
+  await page.state('Connected');
+  return page;
+}
+
+describe.each<[Order, string, string]>([
+  ['drop', 'The connection broke (code 1006)', 'CLOSED (1006)'],
+  ['mute', 'The server did not answer a ping', 'OPEN'],
+  ['refuse', 'The connection broke (code 1006)', 'CLOSED (1006)'],
+  ['restart', 'The server said goodbye: it is restarting (code 4100)', 'CLOSED (1006)'],
+])('the button "%s"', (order, reason, twin) => {
+  test('loses nothing that was typed before, during and after, and the plain WebSocket does', async () => {
+    const page = await open();
+    await page.type('before');
+    await page.verdict('good', 'Your message arrived, once.');
+
+    const lost = await page.sendTenWhenLost();
+    await page.press(order);
+    expect(await lost.counts).toMatchObject({ typed: 11, waiting: 10, sent: 1, acknowledged: 1 });
+    await page.connected();
+    await page.type('after');
+
+    await page.verdict('good', 'All 12 messages arrived, each once.');
+    expect(await page.counts()).toMatchObject({ waiting: 0, sent: 12, acknowledged: 12, received: 12, again: 0, dropped: 0 });
+    expect(await page.texts()).toEqual(['before', ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((i) => `${i} of ten`), 'after']);
+    await page.logged(reason);
+    await page.logged('10 messages had waited and goes out first.');
+    expect(await page.twin()).toMatchObject({ state: twin, sent: 12, arrived: 1 });
+  });
+});
+
+test('a slow link is not a dead one: everything is late, nothing is replaced', async () => {
+  const page = await open(undefined, '?slow=4000');
+  await page.press('slow');
+  await page.sendTen();
+  expect(await page.counts()).toMatchObject({ acknowledged: 0 });
+  await page.verdict('good', 'All 10 messages arrived, each once.');
+  expect(await page.page.evaluate(() => document.querySelectorAll('#timeline [data-kind=good]').length)).toBe(1);
+});
+
+test('what was written to a server that no longer answers is in doubt, asked for, and sent again', async () => {
+  const page = await open();
+  await page.press('mute');
+  await page.sendTen();
+  await page.verdict('wait', '10 messages are on the way.');
+  await page.verdict('good', 'All 10 messages arrived, each once.');
+  expect(await page.counts()).toMatchObject({ sent: 10, acknowledged: 10, again: 10 });
+  await page.logged('10 had been in doubt: 0 were there, 10 are sent again.');
+});
+
+test('every button after every other, with messages in between, loses nothing', { timeout: 180_000 }, async () => {
+  const page = await open(undefined, '?refuse=300&slow=500');
+  const all = [...walk(ORDERS.length)].map((index) => ORDERS[index] ?? 'drop');
+  expect(new Set(all.slice(1).map((order, i) => `${all[i]} ${order}`)).size).toBe(ORDERS.length ** 2);
+  let typed = 0;
+  for (const order of all) {
+    await page.connected();
+    await page.sendTen();
+    await page.press(order);
+    await page.sendTen();
+    typed += 20;
+  }
+  await page.connected();
+  await page.verdict('good', `All ${typed} messages arrived, each once.`);
+  expect(await page.counts()).toMatchObject({ typed, waiting: 0, sent: typed, acknowledged: typed, received: typed, dropped: 0 });
+  expect(demo.backend.archive.latest()).toHaveLength(100);
+});
+
+describe('two tabs', () => {
+  test('see each other live, through every fault, and agree in the end', async () => {
+    const one = await open();
+    const two = await open(one.page.context());
+    await one.type('from one');
+    await two.type('from two');
+    for (const order of ['drop', 'mute', 'restart'] as const) {
+      await one.press(order);
+      await one.sendTen();
+      await two.sendTen();
+      await one.connected();
+      await two.connected();
+    }
+    for (const tab of [one, two]) await tab.verdict('good', 'All 31 messages arrived, each once.');
+    for (const tab of [one, two]) {
+      await tab.says('count-received', '62');
+      expect(await tab.counts()).toMatchObject({ typed: 31, acknowledged: 31, received: 62, dropped: 0 });
+    }
+  });
+
+  test('a tab that comes later finds what was said before', async () => {
+    const one = await open();
+    await one.sendTen();
+    await one.verdict('good', 'All 10 messages arrived, each once.');
+    const two = await open(one.page.context());
+    await two.says('count-received', '10');
+    expect(await two.texts()).toEqual(await one.texts());
+    expect(await two.counts()).toMatchObject({ typed: 0, kind: 'good' });
+  });
+});
+
+describe('a reload in the middle', () => {
+  test('of messages that nobody answers sends them again', async () => {
+    const page = await open();
+    await page.type('before');
+    await page.verdict('good', 'Your message arrived, once.');
+    await page.press('mute');
+    await page.sendTen();
+    await page.page.reload();
+    await page.verdict('good', 'All 11 messages arrived, each once.');
+    expect(await page.counts()).toMatchObject({ typed: 11, acknowledged: 11, received: 11, again: 10 });
+  });
+
+  test('of messages that still wait keeps them', async () => {
+    const page = await open();
+    await demo.backend.shutDown();
+    await page.sendTen();
+    await page.verdict('wait', '10 messages wait for a connection.');
+    await page.page.reload();
+    await page.verdict('wait', '10 messages are on the way.');
+    demo.backend.open();
+    await page.verdict('good', 'All 10 messages arrived, each once.');
+  });
+
+  test('forgets nothing that was settled, and repeats nothing', async () => {
+    const page = await open();
+    await page.sendTen();
+    await page.verdict('good', 'All 10 messages arrived, each once.');
+    await page.page.reload();
+    await page.verdict('good', 'All 10 messages arrived, each once.');
+    expect(await page.counts()).toMatchObject({ typed: 10, acknowledged: 10, received: 10, again: 0 });
+  });
+});
+
+describe('the outbox', () => {
+  test('fills while there is no connection, gives back, and empties in order', async () => {
+    const page = await open(undefined, '?refuse=3000');
+    await page.press('refuse');
+    await page.state('Waiting to retry');
+    await page.type('first');
+    await page.type('second');
+    await page.type('third');
+    await page.says('outbox-size', '3 messages, ');
+    expect(await page.page.locator('#outbox .said').allInnerTexts()).toEqual(['first', 'second', 'third']);
+    await page.page.click('[aria-label="Take back: second"]');
+    await page.says('outbox-size', '2 messages, ');
+    await page.verdict('good', 'All 2 messages arrived, each once.');
+    await page.says('outbox-size', 'empty');
+    expect(await page.texts()).toEqual(['first', 'third']);
+    await page.type('fourth');
+    await page.verdict('good', 'All 3 messages arrived, each once.');
+  });
+
+  test('that is closed drops what waits, and the page says so', async () => {
+    const page = await open(undefined, '?refuse=60000');
+    await page.press('refuse');
+    await page.state('Waiting to retry');
+    await page.sendTen();
+    await page.page.click('#connect');
+    await page.state('Closed');
+    await page.verdict('bad', '10 messages were dropped, and said so.');
+    await page.logged('Dropped: publish "room" (closed).');
+  });
+});
+
+test('close and connect: the page says how it is, and goes on', async () => {
+  const page = await open();
+  await page.page.click('#connect');
+  await page.state('Closed');
+  await page.logged('Closed because you asked (code 1000).');
+  expect(await page.page.locator('#connect').innerText()).toBe('Connect');
+  await page.page.click('#connect');
+  await page.state('Connected');
+  await page.sendTen();
+  await page.verdict('good', 'All 10 messages arrived, each once.');
+  await page.page.click('#reconnect');
+  await page.logged('Replaced, because you asked for a new connection (code 4001).');
+});
+
+test('the machine shows where it is and how it came there, with a countdown while it waits', async () => {
+  const page = await open();
+  const lit = () => page.page.evaluate(() => [...document.querySelectorAll('.lit')].map((node) => (node as SVGElement).dataset['node']));
+  expect(await lit()).toEqual(['open', 'open']);
+  await page.press('refuse');
+  await page.state('Waiting to retry');
+  await page.page.waitForFunction(() => /^next attempt in \d+\.\d s$/.test(document.getElementById('countdown')?.textContent ?? ''));
+  expect(await lit()).toEqual(['waiting', 'waiting']);
+  await page.page.waitForSelector('.wide .taken[data-way="waiting connecting"], .wide .taken[data-way="connecting waiting"]', {
+    state: 'attached',
+  });
+  await page.state('Connected');
+  expect(await page.page.evaluate(() => document.querySelectorAll('.taken[data-way="connecting open"]').length)).toBe(2);
+  await page.page.waitForFunction(() => document.getElementById('countdown')?.textContent?.trim() === '');
+});
+
+describe('the call that takes its time', () => {
+  test('tells how far it is, and ends', async () => {
+    const page = await open();
+    await page.page.click('#grow');
+    await page.says('outcome', 'Step 5 of 40.');
+    await page.says('outcome', 'The server says: grown in 40 steps.');
+    expect(await page.page.evaluate(() => document.querySelector('progress')?.value)).toBe(1);
+    expect(await page.page.isEnabled('#grow')).toBe(true);
+  });
+
+  test('is cancelled, and the server stops', async () => {
+    const page = await open();
+    await page.page.click('#grow');
+    await page.says('outcome', 'Step 3 of 40.');
+    await page.page.click('#cancel');
+    await page.says('outcome', 'Cancelled; the server stopped before step');
+    expect(await page.page.evaluate(() => document.activeElement?.id)).toBe('grow');
+  });
+
+  test('is cut, and nobody pretends to know', async () => {
+    const page = await open();
+    await page.page.click('#grow');
+    await page.says('outcome', 'Step 3 of 40.');
+    await page.press('drop');
+    await page.says('outcome', 'it may have been done or not, and nobody pretends to know.');
+  });
+
+  test('waits for a connection', async () => {
+    const page = await open();
+    await page.press('refuse');
+    await page.state('Waiting to retry');
+    await page.page.click('#grow');
+    await page.says('outcome', 'Waiting for a connection.');
+    await page.says('outcome', 'The server says: grown in 40 steps.');
+  });
+});
+
+test('round trips are drawn', async () => {
+  const page = await open();
+  await page.page.waitForFunction(() => /ms$/.test(document.getElementById('trip-latest')?.textContent ?? ''));
+  await page.page.waitForFunction(() => /^M.*L/.test(document.getElementById('trips')?.getAttribute('d') ?? ''));
+});
+
+test('a plain WebSocket can be opened again by hand, and what it lost stays lost', async () => {
+  const page = await open();
+  await page.press('drop');
+  await page.connected();
+  await page.sendTen();
+  await page.page.click('#reopen');
+  await page.says('twin-state', 'OPEN');
+  await page.type('hello again');
+  await page.says('twin-arrived', '1');
+  expect(await page.twin()).toMatchObject({ sent: 11, arrived: 1, isClosed: false });
+  await page.verdict('good', 'All 11 messages arrived, each once.');
+});
+
+describe('the page admits', () => {
+  test('that the server does not have a message', async () => {
+    const page = await open();
+    demo.backend.archive.keep = () => {};
+    await page.type('lost');
+    await page.verdict('bad', 'Typed 1, but the server has 0 and the room shows 1.');
+  });
+
+  test('that the server refuses a message', async () => {
+    const page = await open();
+    demo.backend.archive.keep = () => {
+      throw new Error('the disk is full');
+    };
+    const errors: unknown[] = [];
+    const { error } = console;
+    console.error = (...what: unknown[]) => errors.push(what);
+    await page.type('refused');
+    await page.verdict('bad', '1 message was dropped, and said so.');
+    console.error = error;
+    expect(errors).toHaveLength(1);
+    await page.logged('Dropped: publish "room" (refused).');
+  });
+
+  test('that the server is away when a button is pressed', async () => {
+    const page = await open();
+    await page.press('refuse');
+    await page.page.click('[data-order=drop]');
+    await page.logged('The server could not be told: it is away.');
+  });
+});
+
+test('what somebody types is text, whatever it looks like', async () => {
+  const page = await open();
+  const text = '<img src=x onerror="document.title=1"> & <b>bold</b> 🪸';
+  await page.type(text);
+  await page.verdict('good', 'Your message arrived, once.');
+  expect(await page.texts()).toEqual([text]);
+  expect(await page.page.locator('#messages img, #messages b').count()).toBe(0);
+});
+
+test('on a phone everything is done by touch', async () => {
+  const page = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await page.page.tap('#ten');
+  const answered = page.page.waitForResponse((response) => response.url().includes('/control/drop'));
+  await page.page.tap('[data-order=drop]');
+  await answered;
+  await page.page.tap('#ten');
+  await page.verdict('good', 'All 20 messages arrived, each once.');
+  expect(await page.counts()).toMatchObject({ typed: 20, acknowledged: 20, received: 20 });
+});
+
+describe.each([320, 390, 768, 1024, 1440])('at a width of %i', (width) => {
+  test.each(['light', 'dark'] as const)('in the %s scheme everything has room, keeps its place and is readable', async (colorScheme) => {
+    const page = await open({ viewport: { width, height: 900 }, colorScheme }, '');
+    await page.page.evaluate(() => {
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) document.body.dataset['shift'] = JSON.stringify(entry);
+      }).observe({ type: 'layout-shift', buffered: true });
+    });
+    await page.type(`a-very-long-word-${'that-never-ends-'.repeat(8)}`);
+    await page.sendTen();
+    await page.verdict('good', 'All 11 messages arrived, each once.');
+    await page.page.evaluate(() => scrollTo(0, 0));
+    const connected = await layoutOf(page.page);
+    const problems = async () => [...(await overflowing(page.page)), ...(await paleTexts(page.page)), ...(await axeFindings(page.page))];
+    expect(await problems()).toEqual([]);
+
+    await page.press('refuse');
+    await page.state('Waiting to retry');
+    await page.sendTen();
+    await page.verdict('wait', '10 messages wait for a connection.');
+    await page.page.evaluate(() => scrollTo(0, 0)); // pressing a button may have scrolled to it
+    expect(await layoutOf(page.page)).toEqual(connected);
+    expect(await problems()).toEqual([]);
+
+    await page.page.click('#connect');
+    await page.state('Closed');
+    await page.page.evaluate(() => scrollTo(0, 0));
+    expect(await layoutOf(page.page)).toEqual(connected);
+    expect(await problems()).toEqual([]);
+    expect(await page.page.evaluate(() => document.body.dataset['shift'])).toBeUndefined();
+  });
+});
+
+test('everything can be reached by keyboard, in the order in which it is read', async () => {
+  const page = await open();
+  const reached: string[] = [];
+  for (let i = 0; i < 16; i++) {
+    await page.page.keyboard.press('Tab');
+    reached.push(
+      await page.page.evaluate(() => {
+        const { id, dataset, textContent } = document.activeElement as HTMLElement;
+        return id || dataset['order'] || textContent || '';
+      }),
+    );
+  }
+  const hurt = ['drop', 'mute', 'refuse', 'restart', 'slow'];
+  const room = ['a second tab', 'messages', 'text', 'Send', 'ten', 'outbox'];
+  expect(reached).toEqual(['The same with one script tag', 'reconnect', 'connect', ...hurt, ...room, 'grow', 'timeline']);
+});
+
+/** Numbers below `size`, such that every one follows every other, itself included, exactly once: a walk over all edges of the full graph. */
+function* walk(size: number): Generator<number> {
+  const left = Array.from({ length: size }, () => Array.from({ length: size }, (_, to) => to));
+  const path: number[] = [];
+  const stack = [0];
+  while (stack.length > 0) {
+    const next = left[stack[stack.length - 1] ?? 0]?.pop();
+    if (next === undefined) path.push(stack.pop() ?? 0);
+    else stack.push(next);
+  }
+  yield* path;
+}

@@ -1,0 +1,666 @@
+/** What docs/recipes.md says of its code, seen to happen. The React recipe under StrictMode is in react.test.ts. */
+
+import { spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join as path } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { BrowserContext, Page } from 'playwright-core';
+import type { FunctionComponent } from 'react';
+import { expect, onTestFinished, vi } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { Client, type ReconnectingWebSocket, type State, type WebSocketLike } from '../../src/index.ts';
+import { CallError, Host, type Peer, type Server, UnauthorizedError } from '../../src/server/index.ts';
+import { type CodeBlock, codeBlock, everyBlockIsRun, root, run } from '../support/code-blocks.ts';
+import { final, next, once, until } from '../support/e2e.ts';
+import { FaultProxy } from '../support/fault-proxy.ts';
+import { launch } from '../support/pages.ts';
+import { heard, join, raw, startServer, startService } from '../support/service.ts';
+
+const recipe = (name: string) => codeBlock('docs/recipes.md', name);
+/** Retries come at once. */
+const soon = (option: string) => ({ [option]: `backoff: () => 5, ${option}` });
+const onFreePort = { 'port: 8080': "port: 0, hostname: '127.0.0.1'" };
+const urlOf = ({ port }: { readonly port: number }, where = '/') => `ws://127.0.0.1:${port}${where}`;
+
+/** Closed, and why. */
+const closedBy = (client: Client, cause: string) =>
+  heard(client, 'statechange', ({ state }) => state.status === 'closed' && state.cause === cause);
+
+everyBlockIsRun('docs/recipes.md', {
+  'Log in #1': async (block) => {
+    const tokens: (string | number)[] = [500, 'good', 'better', 'old', 'older', 401, 'best'];
+    const seen: unknown[] = [];
+    const fetch = vi.fn(async (_path: string, _options: { readonly signal: AbortSignal }) => {
+      const next = tokens.shift();
+      return typeof next === 'string' ? new Response(next) : new Response('', { status: next ?? 500 });
+    });
+    const showLogin = vi.fn((_login: { onsuccess(): Promise<void> }) => {});
+    const logsIn = () => showLogin.mock.lastCall?.[0].onsuccess();
+    const { server, url } = await startServer({
+      authenticate: (token) => {
+        seen.push(token);
+        if (/old/.test(String(token))) throw new UnauthorizedError('too old');
+      },
+    });
+    const { client } = await run<{ client: Client }>(block, {
+      replace: { 'wss://example.com/live': url(), ...soon('auth:') },
+      globals: { fetch, showLogin },
+    });
+    client.channel('room').subscribe();
+
+    // Any other error is a failed attempt.
+    await client.connect();
+    expect(fetch.mock.calls).toEqual(Array(2).fill(['/token', { signal: expect.any(AbortSignal) }]));
+    expect(seen).toEqual(['good']);
+    // A token runs out: the server sends it away, and it is there again with a fresh one.
+    server.clients[0]?.close(4401);
+    await heard(client, 'open');
+    expect(seen).toEqual(['good', 'better']);
+    // Two in a row are refused.
+    const refused = closedBy(client, 'unauthorized');
+    server.clients[0]?.close(4401);
+    expect((await refused).state).toMatchObject({ code: 4401, reason: 'too old' });
+    expect(seen).toEqual(['good', 'better', 'old']);
+    expect(showLogin).toHaveBeenCalledTimes(1);
+    // After the login it begins anew, with what was subscribed to.
+    tokens.splice(0, 1);
+    const dropped = vi.fn();
+    client.addEventListener('drop', ({ name, reason }) => dropped(name, reason));
+    const again = logsIn();
+    client.send('typing');
+    const call = client.call('add');
+    await expect(again).rejects.toMatchObject({ name: 'ClosedError' });
+    await expect(call).rejects.toMatchObject({ name: 'ClosedError' });
+    expect(dropped.mock.calls).toEqual([['typing', 'closed']]);
+    expect(client.state).toMatchObject({ status: 'closed', cause: 'unauthorized', error: { message: 'please log in' } });
+    expect(showLogin).toHaveBeenCalledTimes(2);
+    await logsIn();
+    expect(seen.at(-1)).toBe('best');
+    expect(server.publish('room', 'back')).toBe(1);
+  },
+
+  'Log in #2': async (block) => {
+    const log = vi.spyOn(console, 'error').mockImplementation(() => {});
+    onTestFinished(() => log.mockRestore());
+    const userOf = vi.fn(async (token: unknown) => {
+      if (token === 'trouble') throw new Error('no database');
+      return token === 'old' ? undefined : { name: `${token}`, rooms: ['room:kelp'] };
+    });
+    const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { userOf } });
+    await server.listening;
+
+    let token = 'ada';
+    const { client } = join(urlOf(server), { auth: () => token });
+    const messages: unknown[] = [];
+    await client.channel('room:kelp').subscribe((data, { from }) => messages.push([from, data])).ready;
+    await client.channel('room:kelp').publish('hi').acknowledged;
+    expect(messages).toEqual([['ada', 'hi']]);
+    await expect(client.channel('room:other').subscribe().ready).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(client.channel('room:other').publish('hi').acknowledged).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(server.clients[0]?.principal).toEqual({ name: 'ada', rooms: ['room:kelp'] });
+
+    // The database fails: reported, and the client keeps trying.
+    token = 'trouble';
+    client.reconnect();
+    await heard(client, 'close', ({ code }) => code === 1011);
+    token = 'grace';
+    await client.connect();
+    expect(log).toHaveBeenCalledWith(expect.stringContaining('authenticate'), expect.objectContaining({ message: 'no database' }));
+    expect(server.clients.map(({ principal }) => principal)).toMatchObject([{ name: 'grace' }]);
+
+    // Refused twice.
+    const auth = vi.fn(() => 'old');
+    const other = join(urlOf(server), { auth });
+    const { state } = await closedBy(other.client, 'unauthorized');
+    expect(state).toMatchObject({ code: 4401, reason: 'the token is not valid any more' });
+    expect(auth).toHaveBeenCalledTimes(2);
+    expect(other.sockets).toHaveLength(2);
+  },
+
+  'Log in #3': async (block) => {
+    const answers = ['cut', 'welcome', 'no', 'welcome'];
+    const received: string[] = [];
+    const freshToken = vi.fn(async () => `token ${freshToken.mock.calls.length}`);
+    const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    onTestFinished(() => {
+      for (const socket of wss.clients) socket.terminate();
+      wss.close();
+    });
+    wss.on('connection', (socket) =>
+      socket.on('message', (data) => {
+        received.push(String(data));
+        if (!/login/.test(String(data))) return;
+        const answer = answers.shift() ?? 'no';
+        if (answer === 'cut') socket.terminate();
+        else socket.send(answer);
+      }),
+    );
+    await once(wss, 'listening');
+    const { socket } = await run<{ socket: ReconnectingWebSocket }>(block, {
+      replace: { 'wss://example.com/chat': urlOf(wss.address() as AddressInfo), ...soon('handshake:') },
+      globals: { freshToken },
+    });
+    socket.send('kept');
+    expect((await next(socket, 'close')).willReconnect).toBe(true);
+    await next(socket, 'open');
+    await until(() => expect(received).toEqual(['{"login":"token 1"}', '{"login":"token 2"}', 'kept']));
+
+    const refused = final(socket);
+    for (const client of wss.clients) client.terminate();
+    await refused;
+    expect(socket.state).toMatchObject({ status: 'closed', cause: 'refused' });
+    socket.reconnect();
+    await next(socket, 'open');
+    expect(freshToken).toHaveBeenCalledTimes(4);
+  },
+
+  'React #1': async (block) => {
+    const WebSocket = vi.fn();
+    const { LiveProvider, useConnectionState } = await run<{
+      LiveProvider: FunctionComponent<{ url: string }>;
+      useConnectionState(): State;
+    }>(block, { globals: { WebSocket } });
+    const { createElement } = await import('react');
+    const { renderToString } = await import('react-dom/server');
+    const Inside = () => useConnectionState().status;
+    expect(renderToString(createElement(LiveProvider, { url: 'wss://example.com/live' }, createElement(Inside)))).toBe('');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(WebSocket).not.toHaveBeenCalled();
+  },
+
+  'Node #1': async (block) => {
+    let asked = (): void => {};
+    let release = (): void => {};
+    let held: Promise<void> | undefined;
+    const reading = async (value: unknown) => {
+      asked();
+      await held;
+      return value;
+    };
+    const { server, url } = await startServer({ handlers: { methods: { reading } } });
+    /** A program that waits for an answer. */
+    const waiting = async () => {
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      const called = new Promise<void>((resolve) => {
+        asked = resolve;
+      });
+      const program = await startProgram(block.code.replace('wss://example.com/live', url()));
+      await called;
+      return program;
+    };
+
+    // What is not answered yet gets its time.
+    const polite = await waiting();
+    polite.kill('SIGTERM');
+    await polite.says('stopping');
+    expect(server.connections).toBe(1);
+    release();
+    expect(await polite.ended).toEqual([0, null]);
+    expect(polite.lines).toEqual(['stopping']);
+
+    // No longer than it has.
+    const late = await waiting();
+    late.kill('SIGTERM');
+    expect(await late.ended).toEqual([0, null]);
+    expect(new Set(late.lines)).toEqual(new Set(['stopping', 'failed ClosedError']));
+
+    // A second Ctrl+C does not wait.
+    const hurried = await waiting();
+    hurried.kill('SIGINT');
+    await hurried.says('stopping');
+    hurried.kill('SIGINT');
+    expect(await hurried.ended).toEqual([null, 'SIGINT']);
+    expect(hurried.lines).toEqual(['stopping']);
+    await until(() => expect(server.connections).toBe(0));
+  },
+
+  'Workers #1': async (block) => {
+    const { server, url } = await startServer({ handlers: { methods: { add: () => 3 } } });
+    const { open } = await serveWorkers(block, recipe('Workers #2'), url(), { 'new SharedWorker(': 'new Worker(', '.port;': ';' });
+    const [a, b] = [await open(), await open()];
+    for (const page of [a, b]) await shown(page, { status: 'open' });
+    expect(server.clients).toHaveLength(2);
+    expect(await call(a, 'add')).toEqual({ result: 3 });
+    expect(await call(b, 'subtract')).toEqual({ error: { code: 'UNIMPLEMENTED', message: expect.any(String) } });
+    await until(() => expect(server.publish('room:kelp', 'hello')).toBe(2));
+    for (const page of [a, b]) await shown(page, { message: 'hello' });
+    await a.close();
+    await b.close();
+    await until(() => expect(server.connections).toBe(0));
+  },
+
+  'Workers #2': async (block) => {
+    const { server, url } = await startServer({ handlers: { methods: { add: () => 3, leave: (_, { client }) => client.close() } } });
+    const { open } = await serveWorkers(recipe('Workers #1'), block, url());
+    const a = await open();
+    await shown(a, { status: 'open' });
+    const b = await open();
+    await shown(b, { status: 'open' }); // it came later, and was told
+    expect(server.clients).toHaveLength(1);
+    await until(() => expect(server.publish('room:kelp', 'hello')).toBe(1));
+    for (const page of [a, b]) await shown(page, { message: 'hello' });
+    expect(await call(a, 'add')).toEqual({ result: 3 });
+    expect(await call(b, 'subtract')).toEqual({ error: { code: 'UNIMPLEMENTED', message: expect.any(String) } });
+    expect(await call(b, 'leave')).toEqual({ error: { code: 'SESSION_LOST', message: expect.any(String), maybeExecuted: true } });
+    for (const page of [a, b]) await shown(page, { status: 'waiting' });
+    await until(() => expect(server.clients).toHaveLength(1));
+    // One tab goes, the other still has its connection.
+    await a.close();
+    expect(await call(b, 'add')).toEqual({ result: 3 });
+    expect(server.connections).toBe(1);
+    await b.close();
+    await until(() => expect(server.connections).toBe(0));
+  },
+
+  'Tests #1': async (block) => {
+    const { client, server } = await run<{ client: Client; server: Server }>(block);
+    expect(client.stats).toMatchObject({ connections: 2, acknowledged: 1 });
+    expect(client.state.status).toBe('closed');
+    expect([server.connections, server.port]).toEqual([0, 0]);
+  },
+
+  'Tests #2': async (block) => {
+    const { memorySocket, manualClock } = await run<InMemory>(block);
+    const log: string[] = [];
+
+    // A line is never quicker than its sender, keeps the order, and ends once.
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const line = (name: string) => {
+      const peers: Peer[] = [];
+      const socket = memorySocket({
+        accept: (peer: Peer) => {
+          peers.push(peer);
+          return { receive: (data: unknown) => log.push(`${name} up ${data}`), closed: () => log.push(`${name} closed`) };
+        },
+      });
+      socket.onmessage = ({ data }: MessageEvent) => log.push(`${name} down ${data}`);
+      socket.onclose = ({ code, reason, wasClean }: CloseEvent) => log.push(`${name} ${code} ${reason} ${wasClean}`);
+      return { socket, peer: () => peers[0] as Peer };
+    };
+    const [a, b] = [line('a'), line('b')];
+    await turn();
+    a.socket.send('1');
+    a.peer().send('2');
+    a.socket.close(3000, 'done');
+    a.peer().close(3001, 'me too');
+    b.peer().terminate();
+    expect(log).toEqual([]);
+    await turn();
+    expect(log.splice(0)).toEqual(['a up 1', 'a down 2', 'a closed', 'a 3000 done true', 'b closed', 'b 1006  false']);
+
+    // A clock stands still until it is told to go on, and calls in order.
+    const clock = manualClock();
+    const note = (text: string) => () => log.push(`${text} at ${clock.now()}`);
+    clock.setTimeout(note('second'), 20);
+    clock.setTimeout(() => {
+      note('first')();
+      clock.setTimeout(note('between'), 5);
+    }, 10);
+    clock.clearTimeout(clock.setTimeout(note('never'), 1));
+    clock.setTimeout(note('last'), 30);
+    clock.setTimeout(note('later'), 31);
+    await clock.pass(30);
+    expect(log).toEqual(['first at 10', 'between at 15', 'second at 20', 'last at 30']);
+    expect(clock.now()).toBe(30);
+
+    // Fake timers of a test runner do as well.
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const heard: unknown[] = [];
+    const host = new Host({ handlers: { events: { said: (text) => heard.push(text) } } });
+    const sockets: WebSocketLike[] = [];
+    let reachable = true;
+    const client = new Client('ws://in.memory', {
+      createSocket: () => {
+        if (!reachable) throw new Error('nobody there');
+        const socket = memorySocket(host);
+        sockets.push(socket);
+        return socket;
+      },
+    });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(client.state.status).toBe('open');
+    reachable = false;
+    sockets[0]?.close(1006);
+    client.send('said', 'kept');
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect([client.state.status, heard]).toEqual(['waiting', []]);
+    reachable = true;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([client.state.status, heard]).toEqual(['open', ['kept']]);
+
+    // Both sides close politely.
+    const left = client.close({ code: 3000, reason: 'done' });
+    await vi.advanceTimersByTimeAsync(0);
+    await left;
+    expect(client.state).toMatchObject({ cause: 'user', code: 3000, reason: 'done' });
+    expect(host.connections).toBe(0);
+    void client.connect();
+    await vi.advanceTimersByTimeAsync(0);
+    const [gone] = [heardClose(client)];
+    void host.close({ drain: 0 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await gone).toEqual([4100, 'the server is going away', true]);
+  },
+
+  'Tests #3': async (block) => {
+    const { memorySocket, manualClock } = await run<InMemory>(recipe('Tests #2'));
+    const { client, host } = await run<{ client: Client; host: Host }>(block, { globals: { memorySocket, manualClock } });
+    expect(client.stats).toMatchObject({ connections: 2, sent: 1 });
+    expect(host.connections).toBe(1);
+  },
+
+  'Log lines #1': async (block) => {
+    const { proxy, url } = await startService();
+    const { client } = join(url);
+    const lines: Record<string, unknown>[] = [];
+    await run(block, { globals: { client, log: (line: string) => lines.push(JSON.parse(line)) } });
+    await client.connect();
+    await proxy.refuse();
+    proxy.cut();
+    await heard(client, 'close');
+    await heard(client, 'close'); // a failed attempt
+    client.send('said', 'secret', { key: 'one' });
+    client.send('said', 'secret', { key: 'one' });
+    await proxy.accept();
+    await client.connect();
+    const of = (type: string) => lines.filter((line) => line['type'] === type);
+    expect(of('state').map(({ status }) => status)).toEqual(
+      expect.arrayContaining(['connecting', 'open', 'waiting', 'connecting', 'waiting']),
+    );
+    expect(of('close').slice(0, 2)).toEqual(
+      Array(2).fill(expect.objectContaining({ code: 1006, willReconnect: true, connections: 1, queuedMessages: 0 })),
+    );
+    expect(of('error').length).toBeGreaterThan(0);
+    expect(of('error')[0]).toMatchObject({ error: expect.stringContaining('Could not connect') });
+    expect(of('drop')).toMatchObject([{ kind: 'event', name: 'said', reason: 'replaced' }]);
+    expect(JSON.stringify(lines)).not.toContain('secret');
+    await client.close();
+  },
+
+  'A status line #1': async (block) => {
+    const said: unknown[] = [];
+    const { proxy, url } = await startService({ handlers: { events: { say: (text) => said.push(text) } } });
+    const { client } = join(url);
+    await client.connect();
+    const line = { textContent: '' };
+    const warn = vi.fn();
+    const page = new EventTarget();
+    const { say } = await run<{ say(text: string): void }>(block, {
+      globals: { client, line, warn, addEventListener: page.addEventListener.bind(page) },
+    });
+    const mayLeave = () => page.dispatchEvent(new Event('beforeunload', { cancelable: true }));
+    expect(line.textContent).toBe('open');
+    say('a');
+    expect(line.textContent).toBe('open');
+    await until(() => expect(said).toEqual(['a']));
+    expect(mayLeave()).toBe(true);
+
+    await proxy.refuse();
+    proxy.cut();
+    await heard(client, 'close');
+    expect(line.textContent).toBe('waiting');
+    say('b');
+    say('c');
+    expect(line.textContent).toMatch(/^(waiting|connecting), 2 not sent yet$/);
+    expect(mayLeave()).toBe(false);
+    await proxy.accept();
+    await heard(client, 'open');
+    expect(line.textContent).toBe('open');
+    await until(() => expect(said).toEqual(['a', 'b', 'c']));
+    expect(mayLeave()).toBe(true);
+    expect(warn).not.toHaveBeenCalled();
+
+    await proxy.refuse();
+    proxy.cut();
+    await heard(client, 'close');
+    say('d');
+    await client.close();
+    expect(line.textContent).toBe('closed');
+    expect(warn.mock.calls).toEqual([['not sent (closed): d']]);
+    expect(mayLeave()).toBe(true);
+  },
+
+  'After a gap #1': async (block) => {
+    type Message = { readonly id: number; readonly text: string };
+    const history: Message[] = [{ id: 1, text: 'before' }];
+    const answered = vi.fn(() => Promise.resolve([...history]));
+    const { server, proxy, url } = await startService({ handlers: { methods: { history: answered } } });
+    const post = (text: string) => {
+      const message = { id: history.length + 1, text };
+      history.push(message);
+      return server.publish('room:kelp', message);
+    };
+    // What comes while the history is on its way is there once.
+    answered.mockImplementationOnce(async () => {
+      expect(post('meanwhile')).toBe(1);
+      return [...history];
+    });
+    const { client } = join(url);
+    const render = vi.fn();
+    const report = vi.fn();
+    await run(block, { globals: { client, render, report } });
+    const shows = (...texts: string[]) => until(() => expect(render.mock.lastCall?.[0].map(({ text }: Message) => text)).toEqual(texts));
+    await shows('before', 'meanwhile');
+    expect(post('live')).toBe(1);
+    await shows('before', 'meanwhile', 'live');
+
+    await proxy.refuse();
+    proxy.cut();
+    await until(() => expect(server.clients).toHaveLength(0));
+    expect(post('missed')).toBe(0);
+    await proxy.accept();
+    await shows('before', 'meanwhile', 'live', 'missed');
+    expect(report).not.toHaveBeenCalled();
+
+    // The history is lost with its connection: the next gap loads it.
+    answered.mockImplementationOnce(async () => {
+      post('also missed');
+      proxy.cut();
+      return new Promise(() => {});
+    });
+    proxy.cut();
+    await shows('before', 'meanwhile', 'live', 'missed', 'also missed');
+    await until(() => expect(report).toHaveBeenCalledTimes(1));
+    expect(report.mock.lastCall?.[0]).toMatchObject({ code: 'SESSION_LOST' });
+  },
+
+  'Call twice, execute once #1': async (block) => {
+    const seen: { readonly id: string; readonly items: unknown }[] = [];
+    let cuts = 1;
+    let refuses = false;
+    const service = await startService({
+      handlers: {
+        methods: {
+          order: (params) => {
+            seen.push(params as (typeof seen)[number]);
+            if (refuses) throw new CallError('sold-out');
+            if (cuts-- <= 0) return { number: seen.length };
+            service.proxy.cut();
+            return new Promise(() => {});
+          },
+        },
+      },
+    });
+    const { client } = join(service.url);
+    const { order } = await run<{ order(items: unknown): Promise<unknown> }>(block, { globals: { client } });
+    expect(await order(['kelp'])).toEqual({ number: 2 });
+    expect(seen[0]).toEqual({ id: expect.stringMatching(/^[\da-f-]{36}$/), items: ['kelp'] });
+    expect(seen).toEqual([seen[0], seen[0]]);
+
+    // Each order has an id of its own; three tries, and then the caller hears of it.
+    cuts = 3;
+    await expect(order(['rock'])).rejects.toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
+    expect(seen).toHaveLength(5);
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(2);
+    // A no is an answer.
+    refuses = true;
+    await expect(order(['shell'])).rejects.toMatchObject({ name: 'CallError', code: 'sold-out' });
+    expect(seen).toHaveLength(6);
+  },
+
+  'Call twice, execute once #2': async (block) => {
+    const log = vi.spyOn(console, 'error').mockImplementation(() => {});
+    onTestFinished(() => log.mockRestore());
+    let proxy: FaultProxy | undefined;
+    const place = vi.fn(async (items: unknown) => {
+      if (place.mock.calls.length === 1) proxy?.cut(); // before the answer
+      if (items === 'nothing') throw new Error('an order of nothing');
+      return { number: place.mock.calls.length };
+    });
+    const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { place } });
+    await server.listening;
+    proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy?.stop());
+    const { client } = join(proxy.url('/'));
+    const { order } = await run<{ order(items: unknown): Promise<unknown> }>(recipe('Call twice, execute once #1'), {
+      globals: { client },
+    });
+    expect(await order(['kelp'])).toEqual({ number: 1 });
+    expect(client.stats.connections).toBe(2);
+    expect(place.mock.calls).toEqual([[['kelp']]]);
+
+    // What failed may be tried again.
+    for (const _ of [1, 2]) await expect(client.call('order', { id: 'x', items: 'nothing' })).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(place).toHaveBeenCalledTimes(3);
+    expect(await client.call('order', { id: 'x', items: 'rock' })).toEqual({ number: 4 });
+    expect(await client.call('order', { id: 'x', items: 'rock' })).toEqual({ number: 4 });
+  },
+
+  'One HTTP server, and nginx #1': async (block) => {
+    const signals = new EventEmitter();
+    const app = vi.fn((_request, response) => response.end('a page'));
+    const { http, live } = await run<{ http: HttpServer; live: Server }>(block, {
+      replace: { 'http.listen(8080)': "http.listen(0, '127.0.0.1')", 'process.once': 'signals.once' },
+      globals: { app, signals },
+    });
+    await once(http, 'listening');
+    const { port } = live;
+    expect(await (await fetch(`http://127.0.0.1:${port}/live`)).text()).toBe('a page');
+    const { client } = join(urlOf(live, '/live'));
+    await client.connect();
+    expect(live.clients).toHaveLength(1);
+    await raw(urlOf(live, '/live'), { headers: { origin: 'https://example.com' } });
+    await expect(raw(urlOf(live, '/live'), { headers: { origin: 'https://elsewhere.com' } })).rejects.toThrow('403');
+    await expect(raw(urlOf(live, '/other'))).rejects.toThrow('404');
+    const others = new WebSocketServer({ noServer: true });
+    http.on('upgrade', (request, socket, head) => {
+      if (request.url === '/other') others.handleUpgrade(request, socket, head, () => {});
+    });
+    await raw(urlOf(live, '/other'));
+
+    for (const socket of others.clients) socket.terminate();
+    const gone = heard(client, 'close');
+    const ended = once(http, 'close');
+    signals.emit('SIGTERM');
+    expect(await gone).toMatchObject({ code: 4100, willReconnect: true });
+    expect(client.state).toMatchObject({ status: 'waiting' });
+    http.closeIdleConnections(); // that of fetch
+    await ended;
+  },
+});
+
+interface ManualClock {
+  now(): number;
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+  pass(ms: number): Promise<void>;
+}
+
+interface InMemory {
+  memorySocket(host: unknown): WebSocketLike;
+  manualClock(): ManualClock;
+}
+
+const heardClose = (client: Client) =>
+  new Promise((resolve) => {
+    client.addEventListener('close', ({ code, reason, willReconnect }) => resolve([code, reason, willReconnect]));
+  });
+
+/** A block as a program of its own, which says when it is told to stop and what fails. */
+async function startProgram(code: string) {
+  const folder = await mkdtemp(path(tmpdir(), 'holdfast-recipe-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await symlink(path(root, 'node_modules'), path(folder, 'node_modules'), 'junction');
+  const built = JSON.stringify(pathToFileURL(path(root, 'dist/index.js')).href);
+  await writeFile(path(folder, 'program.mjs'), code.replace("'holdfast'", built));
+  await writeFile(
+    path(folder, 'given.mjs'),
+    `globalThis.read = () => 5;
+     globalThis.report = ({ name }) => console.log('failed', name);
+     // Not at once: only when all have heard of it is the next one the system's.
+     for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => setImmediate(() => console.log('stopping')));`,
+  );
+  const child = spawn(process.execPath, ['--import', './given.mjs', 'program.mjs'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const ended = new Promise((resolve) => child.on('close', (...how) => resolve(how)));
+  const lines: string[] = [];
+  child.stdout.on('data', (data) => lines.push(...String(data).trim().split('\n')));
+  return {
+    lines,
+    /** Exit code and signal. */
+    ended,
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    says: (line: string) => until(() => expect(lines).toContain(line)),
+  };
+}
+
+type Worded = Window & { news: unknown[]; call(method: string): Promise<unknown> };
+
+/** A site with the worker of a block and the page of the other, and tabs on it. */
+async function serveWorkers(worker: CodeBlock, page: CodeBlock, url: string, changes: Readonly<Record<string, string>> = {}) {
+  const change = (code: string, pairs: Readonly<Record<string, string>>) =>
+    Object.entries(pairs).reduce((text, [from, to]) => {
+      expect(text).toContain(from);
+      return text.replace(from, to);
+    }, code);
+  const files: Record<string, string> = {
+    '/': `<!doctype html><link rel="icon" href="data:,"><script>window.news = []; show = (each) => news.push(each);</script>
+          <script type="module">import { call } from './page.js'; window.call = call;</script>`,
+    '/page.js': change(page.code, changes),
+    '/live-worker.js': change(worker.code, { "'holdfast'": "'/dist/index.js'", 'wss://example.com/live': url }),
+  };
+  const http = createHttpServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const file = files[pathname] ?? (await readFile(path(root, pathname)).catch(() => undefined));
+    response.setHeader('content-type', pathname === '/' ? 'text/html' : 'text/javascript');
+    response.writeHead(file === undefined ? 404 : 200).end(file);
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const browser = await launch();
+  onTestFinished(async () => {
+    await browser.close();
+    http.closeAllConnections();
+    await new Promise((resolve) => http.close(resolve));
+  });
+  const context: BrowserContext = await browser.newContext();
+  return {
+    open: async () => {
+      const page = await context.newPage();
+      await page.goto(`http://127.0.0.1:${(http.address() as AddressInfo).port}/`);
+      await page.waitForFunction(() => 'call' in window);
+      return page;
+    },
+  };
+}
+
+/** Until a tab has shown it. */
+const shown = (page: Page, news: object) =>
+  page.waitForFunction((wanted) => (window as never as Worded).news.some((each) => JSON.stringify(each) === wanted), JSON.stringify(news));
+
+/** What a call of a tab comes to. */
+const call = (page: Page, method: string) =>
+  page.evaluate(
+    (method) =>
+      (window as never as Worded).call(method).then(
+        (result) => ({ result }),
+        ({ code, message, maybeExecuted }) => ({ error: { code, message, maybeExecuted } }),
+      ),
+    method,
+  );
