@@ -58,6 +58,6 @@ export class Pulse {
     this.#askedAt = now;
     this.#spokeAt = now;
     this.#events.ping();
-    this.#wait(timeout);
+    this.#wait(Math.min(interval, timeout));
   }
 }

@@ -168,6 +168,20 @@ describe('the pulse', () => {
     expect(types(peer.received).filter((type) => type === 'ping')).toHaveLength(1);
     expect(peer.closes).toEqual([4_408]);
   });
+
+  it('pings as often as its interval says, also where the time to answer is longer', async () => {
+    const { welcomed, clock } = hosting({ heartbeat: { interval: 1_000, timeout: 5_000 } });
+    const peer = await welcomed();
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(1_000);
+      expect(types(peer.news())).toEqual(['ping']);
+      await peer.says({ type: 'pong' });
+    }
+    await clock.advance(1_000 + 4_999);
+    expect(peer.closes).toEqual([]);
+    await clock.advance(1);
+    expect(peer.closes).toEqual([4_408]);
+  });
 });
 
 describe('the server', () => {

@@ -1,0 +1,128 @@
+/** What the README says in figures and lists, held against where it comes from: a page that was measured, or the code. */
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { rawVerdict } from '../../src/core/retry-policy.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const readme = read('README.md');
+
+/** The tables of a text, each as rows of cells, the first row being the head. */
+function tables(text: string): string[][][] {
+  const blocks = text.match(/(^\|.*\|\n)+/gm) ?? [];
+  return blocks.map((block) => {
+    const rows = block
+      .trim()
+      .split('\n')
+      .map((row) =>
+        row
+          .slice(1, -1)
+          .split(/(?<!\\)\|/)
+          .map((cell) => cell.trim()),
+      );
+    return rows.filter((_, i) => i !== 1);
+  });
+}
+
+function section(text: string, heading: string): string {
+  const [, after = ''] = text.split(`\n${heading}\n`);
+  return after.split(/\n## /)[0] ?? '';
+}
+
+describe('how it compares', () => {
+  const [ours = []] = tables(section(readme, '## How it compares'));
+  const measured = tables(read('bench/COMPARISON.md')).flatMap(([head = [], ...rows]) =>
+    rows.flatMap(([row = '', ...cells]) => cells.map((cell, i) => ({ row, column: head[i + 1] ?? '', cell }))),
+  );
+  /** A column of the README by how its head on the page begins, and a row by how it begins there. */
+  const columns: Record<string, RegExp> = {
+    '`WebSocket`': /^`WebSocket` of `ws` [\d.]+$/,
+    partysocket: /^partysocket [\d.]+$/,
+    'socket.io-client': /^socket\.io-client [\d.]+$/,
+    'graphql-ws': /^graphql-ws [\d.]+$/,
+    'drop-in, with heartbeat': /^Holdfast `ReconnectingWebSocket` [\d.]+<br>`heartbeat/,
+    '`Client`': /^Holdfast `Client` [\d.]+$/,
+  };
+  const rows: Record<string, string> = {
+    '100 messages written while the server is gone for 2 s': '100 messages written while the server is gone',
+    '100 written into a connection that is dead already': '100 messages written into a connection that is dead',
+    'the same, but they arrive, and only the answers are lost': 'the same, but they arrive',
+    'a call that is cut while it is executed': 'a call is being executed',
+    'a link goes dead without a word: noticed': 'a link goes dead',
+    'a channel, of 5 messages while the server was gone': 'a channel, after',
+    'a server that cuts at once: connections in 20 s': 'a server that cuts every connection at once',
+    'size, min + brotli': 'size, min + brotli',
+  };
+  const [head = [], ...body] = ours;
+  const cells = body.flatMap(([row = '', ...texts]) => texts.map((text, i) => [row, head[i + 1] ?? '', text] as const));
+
+  it('has all its rows and columns', () => {
+    expect(head.slice(1)).toEqual(Object.keys(columns));
+    expect(body.map(([row]) => row)).toEqual(Object.keys(rows));
+    expect(cells).toHaveLength(48);
+  });
+
+  it.each(cells)('%s, %s: %s', (row, column, text) => {
+    const found = measured.filter((each) => each.row.startsWith(rows[row] ?? '?') && columns[column]?.test(each.column));
+    expect(found).toHaveLength(1);
+    expect(found[0]?.cell).toContain(text);
+  });
+});
+
+describe('the first lines', () => {
+  const [results = []] = tables(read('bench/RESULTS.md'));
+  const result = (name: string) => results.find(([row]) => row?.includes(name)) ?? [];
+
+  it('have the figures of bench/RESULTS.md', () => {
+    const [, bytes, outage, deadLink] = result('holdfast');
+    const said = readme.split('```')[0] ?? '';
+    expect(outage).toBe('100 of 100, in order');
+    expect(said).toContain('100 of 100 messages written into a two-second outage arrived, in order; a bare socket delivered 0.');
+    expect(result('native')[2]).toBe('0 of 100');
+    expect(said).toContain(`it replaced a server that fell silent after ${deadLink}; without a heartbeat nobody notices within 40 s.`);
+    expect(['native', 'partysocket', 'reconnecting-websocket'].map((name) => result(name)[3])).toEqual(Array(3).fill('not within 40 s'));
+    expect(said).toContain(`${(Number(bytes) / 1_000).toFixed(1)} kB with brotli`);
+  });
+
+  it('have code before line 15', () => {
+    expect(readme.split('\n').findIndex((line) => line.startsWith('```'))).toBeLessThan(15);
+  });
+});
+
+describe('the table of errors', () => {
+  const [[, ...rows] = []] = tables(section(readme, '## Errors'));
+  const source = read('src/errors.ts');
+
+  it('names every code, and no other', () => {
+    const [, union = ''] = /export type ErrorCode =([^;]+);/.exec(source) ?? [];
+    const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
+    const said = rows.flatMap(([cell = '']) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, code]) => code));
+    expect(said.sort()).toEqual(codes.sort());
+  });
+
+  it('names every class', () => {
+    const classes = [...source.matchAll(/class (\w+) extends HoldfastError/g)].map(([, name]) => `\`${name}\``);
+    expect(
+      rows
+        .map(([, name]) => name)
+        .filter(Boolean)
+        .sort(),
+    ).toEqual(classes.sort());
+  });
+});
+
+describe('the table of close codes', () => {
+  const [[, ...rows] = []] = tables(section(readme, '## Close codes'));
+  const own = rows.flatMap(([cell = '']) => cell.match(/4\d{3}/g) ?? []);
+
+  it('has the codes of docs/protocol.md, but those of applications', () => {
+    const protocol = section(read('docs/protocol.md'), '## Close codes');
+    const [[, ...all] = []] = tables(protocol);
+    const codes = all.flatMap(([cell = '']) => cell.match(/4[0-4]\d\d/g) ?? []);
+    expect(own.sort()).toEqual(codes.sort());
+  });
+
+  it('are all retried by the drop-in, as the text says', () => {
+    expect(own.map((code) => rawVerdict(Number(code)))).toEqual(own.map(() => 'retry'));
+  });
+});
