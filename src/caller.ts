@@ -197,7 +197,8 @@ class Asked {
 
   #late(): TimeoutError {
     const { what, timeout } = this.#question;
-    return new TimeoutError(`${what} was not answered within ${timeout} ms`, this.#id !== undefined);
+    const written = this.#id !== undefined;
+    return new TimeoutError(`${what} ${written ? 'was not answered' : 'could not be sent'} within ${timeout} ms`, written);
   }
 
   /** In line it is taken out; once written the other side is told. */

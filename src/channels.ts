@@ -46,7 +46,7 @@ export class ChannelDirectory implements ChannelHost {
   }
 
   get isOver(): boolean {
-    return this.#host.isOver();
+    return this.#host.closed() !== undefined;
   }
 
   get iteratorBuffer(): number {

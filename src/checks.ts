@@ -8,7 +8,6 @@ export const atLeast = (least: number, takes: string): Check => [
   (value) => typeof value === 'number' && value >= least,
   `${takes}, ${least} or more`,
 ];
-export const ofType = (type: string): Check => [(value) => typeof value === type && value !== null, `a value of type ${type}`];
 /** An object with methods of these names. */
 export const has = (...names: string[]): Check => [
   (value) => names.every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
@@ -20,9 +19,9 @@ export const count: Check = [
   (value) => value === Infinity || (Number.isInteger(value) && (value as number) >= 0),
   'a whole number or Infinity',
 ];
-export const callback: Check = ofType('function');
+export const callback: Check = [(value) => typeof value === 'function', 'a function'];
 export const object: Check = [(value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'];
-export const boolean: Check = ofType('boolean');
+export const boolean: Check = [(value) => typeof value === 'boolean', 'true or false'];
 
 /** Checks options, and warns once about all the names that no table knows. */
 export class Checker {

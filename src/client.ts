@@ -88,7 +88,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       isOpen: () => this.#conversation.isOpen,
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
-      isOver: () => this.#isOver,
+      closed: () => this.#closed,
       unsupported: () => (this.capabilities.channels ? undefined : new UnsupportedError('channels', this.#settings.protocol.name)),
       encode: encodeData,
       dropped: (...drop) => this.#dropped(...drop),
@@ -238,7 +238,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     checkName(name);
     const { volatile = false, ttl = Infinity, key, priority } = checkEach(options, 'send');
     const event = new OutgoingEvent(name, encodeData(data), this.#outgoing);
-    if (this.#isOver) event.dropped('closed', new ClosedError());
+    const closed = this.#closed;
+    if (closed) event.dropped('closed', closed);
     else if (volatile && !this.#conversation.isOpen) event.missed();
     else event.post(ttl, volatile, { priority, key: key === undefined ? undefined : JSON.stringify(['event', name, key]) });
     return event.ticket;
@@ -298,7 +299,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
     const { signal, timeout = this.#settings.callTimeout } = checkEach(options, 'call');
     const payload = encodePayload(params);
-    if (this.#isOver) throw new ClosedError();
+    if (this.#closed) throw this.#closed;
     const result = await this.#ask({
       what: `the call of ${method}`,
       payload,
@@ -389,9 +390,10 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.#conversation.close({ cause: 'aborted', reason: '', error: error instanceof Error ? error : undefined });
   };
 
-  get #isOver(): boolean {
-    const { status } = this.state;
-    return status === 'closing' || status === 'closed';
+  /** Why nothing can be sent any more, where that is so. */
+  get #closed(): ClosedError | undefined {
+    const { state } = this;
+    return state.status === 'closing' || state.status === 'closed' ? closedError(state) : undefined;
   }
 
   /** Asks, and counts. */
@@ -426,7 +428,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 
   #stateChanged(state: State, previous: State): void {
     if (state.status === 'closing' || (state.status === 'closed' && previous.status !== 'closing')) {
-      const error = new ClosedError(undefined, state.error);
+      const error = closedError(state);
       this.#conversation.stop(error, state.status === 'closed');
       this.#channels.closed(state.cause === 'user' ? undefined : error);
     }
@@ -437,7 +439,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.dispatchEvent(new StateChangeEvent(state, previous));
     if (state.status !== 'closed') return;
     this.#signal?.removeEventListener('abort', this.#abort);
-    this.#opening?.fail(new ClosedError(`The client is closed (${state.cause}, code ${state.code})`, state.error));
+    this.#opening?.fail(closedError(state));
     this.#closing?.succeed();
     this.#opening = this.#closing = undefined;
   }
@@ -476,6 +478,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 /** Data as it goes out. What is left out is null: an event always has data on the wire. */
 function encodeData(data: unknown): Payload {
   return encodePayload(data) ?? 'null';
+}
+
+/** That the client is closed, and by what, where nobody asked for it. */
+function closedError(state: Extract<State, { status: 'closing' | 'closed' }>): ClosedError {
+  const why = state.status === 'closed' && state.cause !== 'user' ? ` (${state.cause}, code ${state.code})` : '';
+  return new ClosedError(`The client is closed${why}`, state.error);
 }
 
 function checkFunction(handler: unknown, where: string): void {

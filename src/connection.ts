@@ -256,15 +256,20 @@ export class Connection {
 
   #startTimer(delay: number): void {
     const { clock } = this.#options;
-    const buffered = this.bufferedAmount;
     clock.clearTimeout(this.#timer);
-    this.#timer = clock.setTimeout(() => {
-      const { state } = this.#model;
-      if (state.status === 'connecting') return this.#lose(timedOut(delay, state.phase, this.#link.timeoutCode));
-      // A slow link is not a dead one: while the last messages are leaving, closing may take its time.
-      if (this.bufferedAmount < buffered) return this.#startTimer(delay);
-      this.#dispatch({ type: 'timerFired' });
-    }, delay);
+    const start = () => {
+      const buffered = this.bufferedAmount;
+      this.#timer = clock.setTimeout(() => {
+        const { state } = this.#model;
+        if (state.status === 'connecting') return this.#lose(timedOut(delay, state.phase, this.#link.timeoutCode));
+        // A slow link is not a dead one: while the last messages are leaving, closing may take its time.
+        if (this.bufferedAmount < buffered) return this.#startTimer(delay);
+        this.#dispatch({ type: 'timerFired' });
+      }, delay);
+    };
+    // What was written in this task counts as buffered in Chromium, and has left a task later, on a dead link too: that is no progress.
+    if (this.bufferedAmount > 0) this.#timer = clock.setTimeout(start, 0);
+    else start();
   }
 
   #startHeartbeat(): void {

@@ -183,7 +183,7 @@ export class Conversation {
   stop(error: ClosedError, isLost: boolean): void {
     if (isLost) this.#caller.lost(); // nobody asked for it: what was written may have been executed
     this.#caller.stop(error);
-    this.#transmitter.clear();
+    this.#transmitter.clear(error);
   }
 
   /** @throws QueueFullError, MessageTooLargeError or UnsupportedError, when that is known already */

@@ -3,14 +3,14 @@
 import type { DropCause, Question } from './caller.ts';
 import type { Published, PublishOptions } from './channel.ts';
 import { checkEach } from './client-options.ts';
-import { CallError, ClosedError } from './errors.ts';
+import { CallError, type ClosedError } from './errors.ts';
 import { type Receipt, Ticket } from './receipt.ts';
 import { decodePayload, type Payload } from './wire/codec.ts';
 
 /** What publishing needs of the client. */
 export interface PublishingHost {
-  /** Whether there is no connection to come. */
-  isOver(): boolean;
+  /** Why there is no connection to come, where that is so. */
+  closed(): ClosedError | undefined;
   /** Encodes a payload; throws where it cannot be sent. */
   encode(data: unknown): Payload;
   /** Asks the server, and counts it as sent. */
@@ -41,7 +41,8 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
     host.unconfirmed();
     ticket.unknown(error);
   };
-  if (host.isOver()) drop('closed', new ClosedError());
+  const closed = host.closed();
+  if (closed) drop('closed', closed);
   else
     host
       .publish({

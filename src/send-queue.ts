@@ -78,11 +78,12 @@ export class SendQueue {
     return drops;
   }
 
-  /** Reports drops to whoever listens, and once an outage to the console where nobody does. */
-  drop(drops: readonly Drop<Data>[]): void {
+  /** Reports drops to whoever listens, and once an outage to the console where nobody does, with what ended the connection. */
+  drop(drops: readonly Drop<Data>[], why?: Error): void {
     for (const drop of drops) {
       const heard = this.#listeners;
-      if (heard.length === 0 && !this.#warned) console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which`);
+      if (heard.length === 0 && !this.#warned)
+        console.warn(`Holdfast dropped a message (${drop.reason}): listen to "drop" to know which${why ? `. ${why.message}` : ''}`);
       this.#warned ||= heard.length === 0;
       this.#target.dispatchEvent(new DropEvent(drop));
       this.#listeners = this.#listeners.filter((each) => !each.once || !heard.includes(each));

@@ -353,7 +353,7 @@ export class ReconnectingWebSocket extends EventTarget {
     if (!lost && this.#queueing) return this.#queue.keep(message, bytes);
     if (this.readyState === CONNECTING) throw new DOMException('Still in CONNECTING state.', 'InvalidStateError');
     this.#discarded += bytes;
-    this.#queue.drop([{ value: message, bytes, reason: 'closed' }]);
+    this.#queue.drop([{ value: message, bytes, reason: 'closed' }], 'error' in this.state ? this.state.error : undefined);
   }
 
   #opened(): void {
@@ -379,7 +379,7 @@ export class ReconnectingWebSocket extends EventTarget {
     const unsent = willReconnect
       ? { lostBytes, queuedMessages: this.#queue.size, queuedBytes: this.#queue.bytes }
       : { lostBytes, queuedMessages: gone.length, queuedBytes: gone.reduce((sum, { bytes }) => sum + bytes, 0) };
-    this.#queue.drop(gone);
+    this.#queue.drop(gone, loss.error);
     if (loss.error) this.dispatchEvent(new ReconnectingErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }

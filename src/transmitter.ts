@@ -29,7 +29,6 @@ const WHY = {
   overflow: () => new QueueFullError('There was no room in the outbox'),
   expired: () => new HoldfastError('DEADLINE_EXCEEDED', 'It waited too long in the outbox'),
   replaced: () => new HoldfastError('REPLACED', 'A newer one with the same key took its place'),
-  closed: () => new ClosedError(),
 } as const;
 
 export class Transmitter {
@@ -119,9 +118,9 @@ export class Transmitter {
     for (const drop of drops) drop();
   }
 
-  /** Drops everything that waits. */
-  clear(): void {
-    this.#report(this.#outbox.clear());
+  /** Drops everything that waits, for that reason. */
+  clear(error: ClosedError): void {
+    this.#report(this.#outbox.clear(), error);
   }
 
   #schedule(): void {
@@ -161,7 +160,7 @@ export class Transmitter {
     return new Batch(this.#limit, this.#host.protocol.batches ? undefined : 1);
   }
 
-  #report(drops: readonly Dropped<Posting>[]): void {
-    for (const { value, reason } of drops) value.dropped(reason, WHY[reason]());
+  #report(drops: readonly Dropped<Posting>[], closed: ClosedError = new ClosedError()): void {
+    for (const { value, reason } of drops) value.dropped(reason, reason === 'closed' ? closed : WHY[reason]());
   }
 }

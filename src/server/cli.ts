@@ -3,7 +3,6 @@
 
 import { parseArgs } from 'node:util';
 import { CallError } from '../errors.ts';
-import { createServer } from './server.ts';
 
 const HELP = `holdfast-server: a server to try Holdfast on
 
@@ -58,6 +57,7 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return console.log(HELP);
+  const { createServer } = await import('./server.ts').catch(explain);
   const { hostname, path, origin } = values;
   const server = createServer({ port: Number(values.port), hostname, path, handlers: demo, ...(origin && { origins: origin }) });
   await server.listening;
@@ -68,6 +68,11 @@ async function main(): Promise<void> {
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+}
+
+/** What it stands on is an optional dependency. */
+function explain(error: NodeJS.ErrnoException): never {
+  throw error.code === 'ERR_MODULE_NOT_FOUND' ? new Error('holdfast-server needs the ws package: npm install ws') : error;
 }
 
 main().catch((error: Error) => {

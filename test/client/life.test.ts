@@ -53,6 +53,25 @@ describe('connect()', () => {
   });
 });
 
+describe('when it is closed by something else than close()', () => {
+  it('calls and sends say what it was, before and after', async () => {
+    const p = pair({ auth: () => Promise.reject(new UnauthorizedError('please log in')) });
+    const drops: unknown[] = [];
+    p.client.addEventListener('drop', ({ error }) => void drops.push(error));
+    const waiting = p.client.call('add');
+    const connected = p.client.connect();
+    p.client.send('note', 1);
+    await p.clock.advance(0);
+    const said = { message: 'The client is closed (unauthorized, code 1006)', cause: { message: 'please log in' } };
+    await expect(waiting).rejects.toMatchObject(said);
+    await expect(connected).rejects.toMatchObject(said);
+    await expect(p.client.call('add')).rejects.toMatchObject(said);
+    p.client.send('note', 2);
+    p.client.channel('a').publish(3);
+    expect(drops).toMatchObject([said, said, said]);
+  });
+});
+
 describe('a close that is tried once more', () => {
   it.each([1002, 1008])('with code %i is not the second in a row when the connection between lasted', async (code) => {
     const p = pair();

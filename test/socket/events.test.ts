@@ -305,11 +305,24 @@ describe('close', () => {
     await w.open();
     w.socket.bufferedAmount = 3_000;
     w.ws.close();
+    await w.clock.advance(0);
     for (const left of [2_000, 1_000, 0]) {
       w.socket.bufferedAmount = left;
       await w.clock.advance(500);
       expect(w.ws.readyState).toBe(2);
     }
+    await w.clock.advance(500);
+    expect(w.log.at(-1)).toBe('close 1006 final');
+  });
+
+  it('does not take what was written in the same task, and left right after it, for progress', async () => {
+    const w = world({ closeTimeout: 500 });
+    await w.open();
+    w.socket.bufferedAmount = 100;
+    w.ws.close();
+    queueMicrotask(() => {
+      w.socket.bufferedAmount = 0;
+    });
     await w.clock.advance(500);
     expect(w.log.at(-1)).toBe('close 1006 final');
   });

@@ -489,13 +489,21 @@ describe('shouldReconnect', () => {
 describe('where the runtime has no WebSocket', () => {
   it('it is closed for good, and says what to do', async () => {
     vi.stubGlobal('WebSocket', undefined);
-    onTestFinished(() => void vi.unstubAllGlobals());
+    const warn = vi.spyOn(console, 'warn').mockReturnValue();
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+      warn.mockRestore();
+    });
     const ws = new ReconnectingWebSocket('wss://example.test/');
+    ws.send('to nobody');
     const failed = new Promise<ReconnectingErrorEvent>((resolve) => ws.addEventListener('error', resolve));
     const closed = new Promise((resolve) => ws.addEventListener('close', resolve));
     expect((await failed).message).toMatch('pass createSocket: (url, protocols) => new WS(url, protocols)');
     await closed;
     expect(ws.state).toMatchObject({ status: 'closed', cause: 'refused' });
+    expect(warn.mock.calls).toEqual([
+      [expect.stringMatching(/^Holdfast dropped a message \(closed\): .*This runtime has no WebSocket: pass createSocket/)],
+    ]);
   });
 });
 
