@@ -1,5 +1,6 @@
 /** What was said in the room of the demo. It outlives restarts of the server, as a database would. */
 
+import { randomUUID } from 'node:crypto';
 import { CallError } from '../src/errors.ts';
 import type { Message } from './contract.ts';
 
@@ -7,6 +8,8 @@ const KEPT = 10_000;
 const SHOWN = 100;
 
 export class Archive {
+  /** Another one after the demo was started anew. */
+  readonly id: string = randomUUID();
   readonly #messages = new Map<string, Message>();
   readonly #tallies = new Map<string, number>();
 
@@ -24,8 +27,8 @@ export class Archive {
     return [...this.#messages.values()].slice(-SHOWN);
   }
 
-  arrived(ids: readonly string[]): string[] {
-    return ids.filter((id) => this.#messages.has(id));
+  arrived(ids: readonly string[]): Message[] {
+    return ids.flatMap((id) => this.#messages.get(id) ?? []);
   }
 
   /** How many messages somebody wrote, ever. */

@@ -49,7 +49,7 @@ export class Backend {
       },
       handlers: {
         methods: {
-          history: () => archive.latest(),
+          history: () => ({ archive: archive.id, messages: archive.latest() }),
           arrived: (ids) => archive.arrived(ids),
           tally: (from) => archive.tally(from),
           echo: (value) => value,

@@ -11,10 +11,10 @@ export interface Message {
 export type Demo = {
   server: {
     methods: {
-      /** The latest messages of the room, the oldest first. */
-      history(): Message[];
-      /** Which of these messages are in the room. */
-      arrived(ids: readonly string[]): string[];
+      /** The latest messages of the room, the oldest first, and which archive they come from: another one knows nothing of before. */
+      history(): { readonly archive: string; readonly messages: Message[] };
+      /** Those of these messages that are in the room. */
+      arrived(ids: readonly string[]): Message[];
       /** How many messages of this writer there are. */
       tally(from: string): number;
       /** Takes its time, and tells how far it is by the event `progress`. */

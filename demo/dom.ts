@@ -36,3 +36,42 @@ export function drawer(draw: () => void): () => void {
     });
   };
 }
+
+/** Makes a list show these items, in order. What is there already stays as it is, with its focus, its selection and its place. */
+export function sync<T>(
+  list: HTMLElement,
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  draw: (item: T, row: HTMLLIElement) => void,
+): void {
+  const rows = new Map([...list.children].map((row) => [(row as HTMLElement).dataset['key'], row as HTMLLIElement]));
+  let next = list.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    const row = rows.get(key) ?? make('li');
+    rows.delete(key);
+    row.dataset['key'] = key;
+    draw(item, row);
+    if (row === next) next = row.nextElementSibling;
+    else list.insertBefore(row, next);
+  }
+  for (const row of rows.values()) {
+    // Whoever is on it goes on with its neighbour.
+    if (row.contains(document.activeElement)) focusNear(row, list);
+    row.remove();
+  }
+}
+
+function focusNear(row: Element, list: HTMLElement): void {
+  const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+  (neighbour?.querySelector('button') ?? list).focus();
+}
+
+/** A button that does nothing for now stays where the focus is. */
+export function enable(button: HTMLButtonElement, isEnabled: boolean): void {
+  button.setAttribute('aria-disabled', String(!isEnabled));
+}
+
+export function isEnabled(button: HTMLButtonElement): boolean {
+  return button.getAttribute('aria-disabled') !== 'true';
+}

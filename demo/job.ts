@@ -2,7 +2,7 @@
 
 import { type Client, SessionLostError } from 'holdfast';
 import type { Demo } from './contract.ts';
-import { byId, set } from './dom.ts';
+import { byId, enable, set } from './dom.ts';
 
 const STEPS = 40;
 
@@ -17,28 +17,29 @@ export function showJob(client: Client<Demo>): void {
   client.on('progress', ({ job, step }) => {
     if (job !== String(current)) return;
     progress.value = step / STEPS;
-    set(outcome, `Step ${step} of ${STEPS}.`);
+    set(byId('step'), `Step ${step} of ${STEPS}`);
   });
   client.on('stopped', ({ job, step }) => {
     if (job === String(current)) set(outcome, `Cancelled; the server stopped before step ${step}.`);
   });
 
   start.addEventListener('click', async () => {
-    const job = String(++current);
+    if (controller) return;
     controller = new AbortController();
-    start.disabled = true;
-    cancel.disabled = false;
+    const job = String(++current);
+    enable(start, false);
+    enable(cancel, true);
     progress.value = 0;
-    set(outcome, client.state.status === 'open' ? 'Asked.' : 'Waiting for a connection.');
+    set(byId('step'), '');
+    set(outcome, client.state.status === 'open' ? 'The server is at it.' : 'Waiting for a connection.');
     try {
       set(outcome, `The server says: ${await client.call('grow', { job, steps: STEPS }, { signal: controller.signal })}.`);
     } catch (error) {
       set(outcome, failure(error));
     }
-    const hadFocus = document.activeElement === cancel;
-    start.disabled = false;
-    cancel.disabled = true;
-    if (hadFocus) start.focus();
+    controller = undefined;
+    enable(start, true);
+    enable(cancel, false);
   });
   cancel.addEventListener('click', () => controller?.abort());
 }
@@ -46,6 +47,6 @@ export function showJob(client: Client<Demo>): void {
 function failure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'AbortError') return 'Cancelled; the server is told.';
-  if (error instanceof SessionLostError) return 'The connection was lost: it may have been done or not, and nobody pretends to know.';
+  if (error instanceof SessionLostError) return 'The connection was lost: done or not, nobody can know.';
   return `${error.message}.`;
 }

@@ -3,7 +3,7 @@
 import { Client } from 'holdfast';
 import type { Demo } from './contract.ts';
 import { drawMachine } from './diagram.ts';
-import { byId, drawer, make, set } from './dom.ts';
+import { byId, drawer, enable, isEnabled, make, set, sync } from './dom.ts';
 import { showJob } from './job.ts';
 import { Room } from './room.ts';
 import { showRoundTrips } from './sparkline.ts';
@@ -38,7 +38,10 @@ client.addEventListener('statechange', ({ state, previous }) => {
   light(state.status); // each, however short
   if (state.status === 'open') {
     const { waiting } = verdict();
-    log(waiting > 0 ? `Connected. ${count(waiting, 'message')} had waited and goes out first.` : 'Connected.', 'good');
+    log(
+      waiting > 0 ? `Connected. ${count(waiting, 'message had waited and goes', 'messages had waited and go')} out first.` : 'Connected.',
+      'good',
+    );
   } else if (state.status === 'waiting' || state.status === 'offline') {
     const seconds = ((state.retryAt - Date.now()) / 1_000).toFixed(1);
     log(
@@ -81,48 +84,52 @@ function drawTwin(counts: Tally): void {
   set(byId('twin-sent'), String(sent));
   set(byId('twin-arrived'), String(arrived));
   set(byId('twin-missing'), String(sent - arrived), { lost: String(sent > arrived) });
-  byId<HTMLButtonElement>('reopen').disabled = !isClosed;
+  enable(byId<HTMLButtonElement>('reopen'), isClosed);
 }
 
 function drawOutbox(waiting: readonly Entry[]): void {
   const { queuedBytes } = client.stats;
   set(byId('outbox-size'), waiting.length === 0 ? 'empty' : `${count(waiting.length, 'message')}, ${queuedBytes} bytes`);
-  const list = byId('outbox');
-  const ids = waiting.map(({ id }) => id).join();
-  if (list.dataset['ids'] === ids) return; // buttons that are being pressed stay where they are
-  list.dataset['ids'] = ids;
-  list.replaceChildren(
-    ...waiting.map(({ id, text: said }) => {
+  sync(
+    byId('outbox'),
+    waiting,
+    ({ id }) => id,
+    ({ id, text: said }, row) => {
+      if (row.firstChild) return;
       const button = make('button', { type: 'button', onclick: () => room.takeBack(id) }, 'Take back');
       button.setAttribute('aria-label', `Take back: ${said}`);
-      return make('li', {}, make('span', { className: 'said' }, said), button);
-    }),
+      row.append(make('span', { className: 'said' }, said), button);
+    },
   );
 }
 
+/** The newest first. */
 function drawRoom(): void {
-  const newest = [...room.messages.values()].slice(-SHOWN);
-  const onTheWay = [...room.entries.values()].filter(({ id, fate }) => !room.messages.has(id) && fate !== 'waiting');
-  const list = byId('messages');
-  const isAtEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
-  list.replaceChildren(
-    ...newest.map(({ id, from, text: said }) => bubble(from === room.me ? 'you' : from, said, fateOf(room.entries.get(id)))),
-    ...onTheWay.map((entry) => bubble('you', entry.text, fateOf(entry))),
+  const onTheWay = [...room.entries.values()].filter(({ id, fate }) => !room.messages.has(id) && fate !== 'waiting' && fate !== 'dropped');
+  const shown = [...room.messages.values(), ...onTheWay.map(({ id, text: said }) => ({ id, from: room.me, text: said }))];
+  sync(
+    byId('messages'),
+    shown.slice(-SHOWN).reverse(),
+    ({ id }) => id,
+    ({ id, from, text: said }, row) => {
+      const mine = from === room.me;
+      if (!row.firstChild) row.append(...['from', 'said', 'fate'].map((className) => make('span', { className })));
+      const [who, what, fate] = row.children as HTMLCollectionOf<HTMLElement>;
+      row.dataset['from'] = mine ? 'you' : 'other';
+      for (const [element, words] of [
+        [who, mine ? 'you' : from],
+        [what, said],
+        [fate, fateOf(room.entries.get(id))],
+      ] as const)
+        if (element) set(element, words);
+    },
   );
-  if (isAtEnd) list.scrollTop = list.scrollHeight;
 }
 
 function fateOf(entry: Entry | undefined): string {
   if (!entry) return '';
   if (entry.fate === 'arrived') return entry.tries > 1 ? 'confirmed, sent twice' : 'confirmed';
   return entry.fate === 'unsure' ? 'in doubt' : entry.fate;
-}
-
-function bubble(from: string, said: string, fate: string): HTMLLIElement {
-  const item = make('li', {}, make('span', { className: 'from' }, from), make('span', { className: 'said' }, said));
-  item.append(make('span', { className: 'fate' }, fate));
-  item.dataset['from'] = from === 'you' ? 'you' : 'other';
-  return item;
 }
 
 function log(line: string, kind: 'good' | 'wait' | 'bad' | 'note' = 'note'): void {
@@ -153,8 +160,13 @@ byId('ten').addEventListener('click', () => {
   for (let i = 1; i <= 10; i++) say(`${i} of ten`);
 });
 byId('reconnect').addEventListener('click', () => client.reconnect());
-byId('connect').addEventListener('click', () => void (client.state.status === 'closed' ? client.connect() : client.close()));
-byId('reopen').addEventListener('click', () => twin.reopen());
+byId('connect').addEventListener('click', () => {
+  const { status } = client.state;
+  void (status === 'closed' || status === 'closing' ? client.connect() : client.close());
+});
+byId<HTMLButtonElement>('reopen').addEventListener('click', ({ currentTarget }) => {
+  if (isEnabled(currentTarget as HTMLButtonElement)) twin.reopen();
+});
 
 function say(said: string): void {
   room.say(said);
@@ -168,8 +180,10 @@ for (const button of document.querySelectorAll<HTMLButtonElement>('[data-order]'
   if (span && ms !== undefined) set(span, `${ms / 1_000}\u00a0s`);
   button.addEventListener('click', async () => {
     log(`You pressed “${button.textContent}”.`);
+    await twin.ready(); // it gets the same treatment, each time
     const asked = await fetch(`/control/${order}?ms=${ms ?? 0}`, { method: 'POST' }).catch(() => undefined);
-    if (!asked?.ok) log('The server could not be told: it is away.', 'bad');
+    if (!asked?.ok) return log('The server could not be told: it is away.', 'bad');
+    if (ms !== undefined) setTimeout(() => log(`“${button.textContent}” is over.`), ms);
   });
 }
 

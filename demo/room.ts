@@ -6,8 +6,9 @@
  * What is not settled outlives a reload in the session storage.
  */
 
-import type { Channel, Client, Receipt } from 'holdfast';
+import { type Channel, type Client, ClosedError, type Receipt, SessionLostError } from 'holdfast';
 import type { Demo, Message } from './contract.ts';
+import { remember } from './memory.ts';
 import type { Entry } from './tally.ts';
 import { count } from './words.ts';
 
@@ -15,8 +16,6 @@ export interface RoomEvents {
   changed(): void;
   log(text: string): void;
 }
-
-const STORED = 'holdfast-demo';
 
 export class Room {
   /** What was typed here, by id. */
@@ -31,21 +30,23 @@ export class Room {
   readonly #events: RoomEvents;
   readonly #receipts = new Map<string, Receipt<unknown>>();
   #counting = false;
+  /** Where the messages are kept, as far as that is known. */
+  #archive: string | undefined;
   /** How many messages were ever typed here, those that were taken back included. */
   #typed: number;
 
   constructor(client: Client<Demo>, events: RoomEvents) {
     this.#client = client;
     this.#events = events;
-    const { me, typed, entries } = restore();
-    this.me = me;
-    this.#typed = typed;
-    for (const entry of entries) this.entries.set(entry.id, entry);
+    const stored = remember<Stored>('room', () => this.#toStore());
+    this.me = stored?.me ?? newName();
+    this.#typed = stored?.typed ?? 0;
+    this.#archive = stored?.archive;
+    for (const entry of stored?.entries ?? []) this.entries.set(entry.id, doubted(entry));
     this.#channel = client.channel('room');
     this.#channel.subscribe((message) => this.#show(message));
     this.#channel.addEventListener('gap', () => this.#events.log('The room may have missed something meanwhile: it is loaded again.'));
     client.addEventListener('open', () => void this.#catchUp());
-    addEventListener('pagehide', () => this.#store());
   }
 
   /** How many of the messages typed here are to be seen in the room. */
@@ -102,26 +103,44 @@ export class Room {
 
   /** On every connection: what was missed is loaded, and what is in doubt is cleared up. */
   async #catchUp(): Promise<void> {
-    const unsure = [...this.entries.values()].filter(({ fate }) => fate === 'unsure');
+    const ofFate = (...fates: Entry['fate'][]) => [...this.entries.values()].filter(({ fate }) => fates.includes(fate));
+    const unsure = ofFate('unsure');
+    const unseen = ofFate('unsure', 'arrived').filter(({ id }) => !this.messages.has(id));
     try {
-      const [arrived, history] = await Promise.all([
+      const [arrived, { archive, messages }] = await Promise.all([
         this.#client.call(
           'arrived',
-          unsure.map(({ id }) => id),
+          unseen.map(({ id }) => id),
         ),
         this.#client.call('history'),
       ]);
-      const missed = history.filter((message) => this.#show(message)).length;
+      if (this.#archive !== undefined && this.#archive !== archive) this.#startOver(new Set(messages.map(({ id }) => id)));
+      this.#archive = archive;
+      const missed = [...arrived, ...messages].filter((message) => this.#show(message)).length;
       if (missed > 0) this.#events.log(`${count(missed, 'message')} of the room loaded.`);
-      const lost = unsure.filter(({ id }) => !arrived.includes(id));
-      for (const entry of unsure) if (arrived.includes(entry.id)) this.#settle(entry, 'arrived');
-      for (const entry of lost) this.#publish(entry);
-      if (unsure.length > 0)
-        this.#events.log(`${unsure.length} had been in doubt: ${unsure.length - lost.length} were there, ${lost.length} are sent again.`);
-    } catch {
-      // The connection was lost again: the next one asks again.
+      this.#clearUp(unsure);
+    } catch (error) {
+      if (!isLoss(error)) reportError(error);
     }
     this.#changed();
+  }
+
+  /** What is in the room has arrived; the rest has not, and is sent again, unless that was done meanwhile. */
+  #clearUp(unsure: readonly Entry[]): void {
+    const open = unsure.filter(({ fate }) => fate === 'unsure');
+    const lost = open.filter(({ id }) => !this.messages.has(id));
+    for (const entry of open) if (this.messages.has(entry.id)) this.#settle(entry, 'arrived');
+    for (const entry of lost) this.#publish(entry);
+    if (open.length > 0)
+      this.#events.log(`${open.length} had been in doubt: ${open.length - lost.length} were there, ${lost.length} are sent again.`);
+  }
+
+  /** The demo was stopped and started: only these are known, and nobody remembers what was said before. */
+  #startOver(known: ReadonlySet<string>): void {
+    this.#events.log('This is another server, which knows nothing of before: the room starts anew.');
+    this.messages.clear();
+    for (const { id, fate } of [...this.entries.values()])
+      if (fate === 'dropped' || (fate === 'arrived' && !known.has(id))) this.entries.delete(id);
   }
 
   /** Whether it was new. */
@@ -138,9 +157,14 @@ export class Room {
     this.#events.changed();
   }
 
+  #toStore(): Stored {
+    this.look();
+    return { me: this.me, typed: this.#typed, archive: this.#archive, entries: [...this.entries.values()] };
+  }
+
   /** Asks the server for its count, once everything is settled. */
   async #count(): Promise<void> {
-    const isSettled = () => [...this.entries.values()].every(({ fate }) => fate === 'arrived');
+    const isSettled = () => [...this.entries.values()].every(({ fate }) => fate === 'arrived' || fate === 'dropped');
     if (this.#counting || this.entries.size === 0 || !isSettled() || this.#client.state.status !== 'open') return;
     this.#counting = true;
     const { size } = this.entries;
@@ -150,30 +174,23 @@ export class Room {
     else if (counted !== undefined) void this.#count();
     this.#events.changed();
   }
-
-  #store(): void {
-    this.look();
-    sessionStorage.setItem(
-      STORED,
-      JSON.stringify({ me: this.me, typed: this.#typed, entries: [...this.entries.values()] } satisfies Stored),
-    );
-  }
 }
 
 interface Stored {
   readonly me: string;
   readonly typed: number;
+  readonly archive: string | undefined;
   readonly entries: readonly Entry[];
 }
 
-/** Who this tab is, and what it typed before it was reloaded: what had not been settled then is in doubt now. */
-function restore(): Stored {
-  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  const stored = sessionStorage.getItem(STORED);
-  if (navigation?.type !== 'reload' || !stored) return { me: newName(), typed: 0, entries: [] };
-  const { entries, ...rest } = JSON.parse(stored) as Stored;
-  const isSettled = ({ fate }: Entry) => fate === 'arrived' || fate === 'dropped';
-  return { ...rest, entries: entries.map((entry) => (isSettled(entry) ? entry : { ...entry, fate: 'unsure' })) };
+/** What had not been settled when the page went is in doubt now. */
+function doubted(entry: Entry): Entry {
+  return entry.fate === 'arrived' || entry.fate === 'dropped' ? entry : { ...entry, fate: 'unsure' };
+}
+
+/** The connection went before the answer came: the next one asks again. */
+function isLoss(error: unknown): boolean {
+  return error instanceof SessionLostError || error instanceof ClosedError;
 }
 
 function newName(): string {

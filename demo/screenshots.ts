@@ -19,7 +19,7 @@ interface Picture {
 const pictures: Picture[] = [
   {
     name: 'demo-waiting',
-    options: { viewport: { width: 1440, height: 900 }, colorScheme: 'dark' },
+    options: { viewport: { width: 1440, height: 1180 }, colorScheme: 'dark' },
     async act(page) {
       await page.type('Is the reef still there?');
       await page.verdict('good', 'Your message arrived, once.');
@@ -32,14 +32,14 @@ const pictures: Picture[] = [
   },
   {
     name: 'demo-open',
-    options: { viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
+    options: { viewport: { width: 1440, height: 1180 }, colorScheme: 'light' },
     async act(page) {
       await page.type('Is the reef still there?');
       await page.press('drop');
       await page.sendTen();
       await page.verdict('good', 'All 11 messages arrived, each once.');
       await page.page.click('#grow');
-      await page.says('outcome', 'Step 20 of 40.');
+      await page.says('step', 'Step 20 of 40');
     },
   },
   {

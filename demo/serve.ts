@@ -9,6 +9,7 @@
  * - `POST /control/restart`  says goodbye, ends everything, and comes back a second later with an empty memory, as a process would
  */
 
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -22,6 +23,8 @@ export interface Demo {
   readonly url: string;
   readonly port: number;
   readonly backend: Backend;
+  /** What every WebSocket goes through. */
+  readonly proxy: FaultProxy;
   stop(): Promise<void>;
 }
 
@@ -56,14 +59,14 @@ export async function startDemo({ port }: { port: number }): Promise<Demo> {
     await Promise.all([vite.close(), proxy.stop(), backend.stop()]);
     throw error;
   }
-  return { url: `http://localhost:${port}/`, port, backend, stop };
+  return { url: `http://localhost:${port}/`, port, backend, proxy, stop };
 
   function control(order: string, query: URLSearchParams): (() => void) | undefined {
     const ms = (usual: number) => Math.min(Number(query.get('ms') ?? usual) || 0, LONGEST_MS);
     if (order === 'drop') return () => proxy.cut();
     if (order === 'mute') return () => proxy.hole();
     if (order === 'slow') return () => slowDown(ms(15_000));
-    if (order === 'restart') return () => void backend.shutDown().then(() => goAway(RESTART_MS));
+    if (order === 'restart') return () => void backend.shutDown().finally(() => goAway(RESTART_MS));
     if (order === 'refuse') return () => goAway(ms(10_000));
     return undefined;
   }
@@ -168,7 +171,16 @@ function explain(error: unknown, port: number): string {
   const { code, message } = error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
   if (code === 'EADDRINUSE') return `Port ${port} is taken by another program. Choose another one: PORT=${port + 1} npm start`;
   if (code === 'EACCES') return `Port ${port} may not be used by you. Choose one above 1023: PORT=5173 npm start`;
-  return `The demo cannot listen on port ${port}: ${message}`;
+  return code ? `The demo cannot listen on port ${port}: ${message}` : `The demo cannot start: ${message}`;
+}
+
+/** Builds the library, unless the port is taken: another demo may run on what is there. */
+async function build(port: number): Promise<void> {
+  const probe = createServer();
+  await listen(probe, port);
+  await new Promise((resolve) => probe.close(resolve));
+  const { status } = spawnSync('npm run build', { shell: true, stdio: 'inherit', cwd: root });
+  if (status !== 0) throw new Error('the library could not be built');
 }
 
 async function main(): Promise<void> {
@@ -179,6 +191,7 @@ async function main(): Promise<void> {
     return;
   }
   try {
+    if (process.argv.includes('--build')) await build(port);
     const demo = await startDemo({ port });
     console.log(`\n  Holdfast demo: ${demo.url}   (stop it with Ctrl+C)\n`);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void demo.stop());

@@ -20,7 +20,7 @@ export function showRoundTrips(client: Client<Demo>): void {
     samples.push(sample);
     if (samples.length > SECONDS) samples.shift();
     draw(samples);
-    if (client.state.status !== 'open') return;
+    if (client.state.status !== 'open') return set(byId('trip-latest'), '–');
     const start = performance.now();
     client.call('echo', start).then(
       () => {

@@ -19,6 +19,7 @@ export interface Tally {
   readonly waiting: number;
   readonly sent: number;
   readonly acknowledged: number;
+  /** In the room, by whomever. */
   readonly received: number;
   readonly again: number;
   readonly dropped: number;
@@ -50,12 +51,15 @@ export function tally(entries: Iterable<Entry>, received: number): Tally {
  */
 export function judge({ typed, waiting, acknowledged, dropped }: Tally, shown: number, counted: number | undefined): Verdict {
   const onTheWay = typed - acknowledged - dropped - waiting;
-  if (dropped > 0) return { kind: 'bad', sentence: `${count(dropped, 'message was', 'messages were')} dropped, and said so.` };
+  const kept = typed - dropped;
   if (waiting > 0) return { kind: 'wait', sentence: `${count(waiting, 'message waits', 'messages wait')} for a connection.` };
   if (onTheWay > 0) return { kind: 'wait', sentence: `${count(onTheWay, 'message is', 'messages are')} on the way.` };
   if (typed === 0) return { kind: 'good', sentence: 'Nothing sent yet.' };
+  const said = `${count(dropped, 'message was', 'messages were')} dropped, and said so`;
+  if (kept === 0) return { kind: 'bad', sentence: `${said}.` };
   if (counted === undefined) return { kind: 'wait', sentence: 'All confirmed. Asking the server to count…' };
-  if (counted !== typed || shown !== typed)
-    return { kind: 'bad', sentence: `Typed ${typed}, but the server has ${counted} and the room shows ${shown}.` };
+  if (counted !== kept || shown !== kept)
+    return { kind: 'bad', sentence: `${kept} were confirmed, but the server has ${counted} and the room shows ${shown}.` };
+  if (dropped > 0) return { kind: 'bad', sentence: `${said}; the other ${kept} arrived.` };
   return { kind: 'good', sentence: typed === 1 ? 'Your message arrived, once.' : `All ${typed} messages arrived, each once.` };
 }

@@ -1,4 +1,9 @@
-/** A plain WebSocket beside the client: same server, same moment, same messages, same faults. Nothing here helps it. */
+/**
+ * A plain WebSocket beside the client: same server, same messages, same faults. Nothing here helps it, but that a new one is opened by hand, or
+ * before the next fault, so that it gets that one too.
+ */
+
+import { remember } from './memory.ts';
 
 export interface TwinCounts {
   readonly state: string;
@@ -7,6 +12,8 @@ export interface TwinCounts {
   readonly isClosed: boolean;
 }
 
+/** How long to wait for a new one, in milliseconds, before a fault. */
+const PATIENCE = 1_000;
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
 
 export class Twin {
@@ -14,19 +21,24 @@ export class Twin {
   readonly #changed: () => void;
   readonly #echoed = new Set<string>();
   #socket: WebSocket;
-  #sent = 0;
+  #sent: number;
+  /** Echoes that came before the page was reloaded. */
+  readonly #before: number;
   #code: number | undefined;
 
   constructor(url: string, changed: () => void) {
     this.#url = url;
     this.#changed = changed;
+    const stored = remember<{ sent: number; arrived: number }>('twin', () => ({ sent: this.#sent, arrived: this.counts.arrived }));
+    this.#sent = stored?.sent ?? 0;
+    this.#before = stored?.arrived ?? 0;
     this.#socket = this.#open();
   }
 
   get counts(): TwinCounts {
     const { readyState } = this.#socket;
     const state = `${STATES[readyState]}${this.#code === undefined ? '' : ` (${this.#code})`}`;
-    return { state, sent: this.#sent, arrived: this.#echoed.size, isClosed: readyState === WebSocket.CLOSED };
+    return { state, sent: this.#sent, arrived: this.#before + this.#echoed.size, isClosed: readyState === WebSocket.CLOSED };
   }
 
   send(text: string): void {
@@ -37,6 +49,17 @@ export class Twin {
       // It is still connecting, and throws: that message is lost.
     }
     this.#changed();
+  }
+
+  /** Opens a new one where there is none, and waits for it, though not for long: the server may be away. */
+  async ready(): Promise<void> {
+    if (this.#socket.readyState === WebSocket.CLOSED) this.reopen();
+    const socket = this.#socket;
+    if (socket.readyState !== WebSocket.CONNECTING) return;
+    await new Promise((resolve) => {
+      for (const type of ['open', 'close']) socket.addEventListener(type, resolve, { once: true });
+      setTimeout(resolve, PATIENCE);
+    });
   }
 
   /** What an application would have to do itself, at the right moment, with the right delay. */

@@ -99,7 +99,7 @@ test('all buttons in a row, with bursts in between, lose nothing', async () => {
 test('while connections are refused, the state, the countdown and the failed attempts are to be seen', async () => {
   const page = await open();
   await page.press('refuse');
-  await page.logged('Could not connect (code 1006)');
+  await page.logged(`Could not connect to http://localhost:${demo.port} (code 1006)`);
   await page.state('Waiting to retry');
   await page.page.waitForFunction(() => /^next attempt in \d+\.\d s$/.test(document.getElementById('next')?.textContent ?? ''));
   await page.state('Connected');
@@ -197,7 +197,7 @@ describe('the page from disk, with a running server', () => {
     await publish('while it was gone');
     await says('answer', 'Confirmed by the server.');
     expect(await page.page.locator('#room li span:first-child').allInnerTexts()).toEqual(
-      expect.arrayContaining(['before', 'while it was gone', expect.stringMatching(/^\d messages are in the room$/)]),
+      expect.arrayContaining(['before', 'while it was gone', 'Something may be missing here']),
     );
     await page.page.click('#count');
     await says('answer', 'The server counts 2 of yours.');

@@ -3,35 +3,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { rawVerdict } from '../../src/core/retry-policy.ts';
+import { tablesOf, tableUnder } from '../support/markdown-tables.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const readme = read('README.md');
 
-/** The tables of a text, each as rows of cells, the first row being the head. */
-function tables(text: string): string[][][] {
-  const blocks = text.match(/(^\|.*\|\n)+/gm) ?? [];
-  return blocks.map((block) => {
-    const rows = block
-      .trim()
-      .split('\n')
-      .map((row) =>
-        row
-          .slice(1, -1)
-          .split(/(?<!\\)\|/)
-          .map((cell) => cell.trim()),
-      );
-    return rows.filter((_, i) => i !== 1);
-  });
-}
-
-function section(text: string, heading: string): string {
-  const [, after = ''] = text.split(`\n${heading}\n`);
-  return after.split(/\n## /)[0] ?? '';
-}
-
 describe('how it compares', () => {
-  const [ours = []] = tables(section(readme, '## How it compares'));
-  const measured = tables(read('bench/COMPARISON.md')).flatMap(([head = [], ...rows]) =>
+  const { head, rows: body } = tableUnder('README.md', 'How it compares');
+  const measured = tablesOf('bench/COMPARISON.md').flatMap(({ head, rows }) =>
     rows.flatMap(([row = '', ...cells]) => cells.map((cell, i) => ({ row, column: head[i + 1] ?? '', cell }))),
   );
   /** A column of the README by how its head on the page begins, and a row by how it begins there. */
@@ -53,7 +32,6 @@ describe('how it compares', () => {
     'a server that cuts at once: connections in 20 s': 'a server that cuts every connection at once',
     'size, min + brotli': 'size, min + brotli',
   };
-  const [head = [], ...body] = ours;
   const cells = body.flatMap(([row = '', ...texts]) => texts.map((text, i) => [row, head[i + 1] ?? '', text] as const));
 
   it('has all its rows and columns', () => {
@@ -70,8 +48,8 @@ describe('how it compares', () => {
 });
 
 describe('the first lines', () => {
-  const [results = []] = tables(read('bench/RESULTS.md'));
-  const result = (name: string) => results.find(([row]) => row?.includes(name)) ?? [];
+  const [results] = tablesOf('bench/RESULTS.md');
+  const result = (name: string) => results?.rows.find(([row]) => row?.includes(name)) ?? [];
 
   it('have the figures of bench/RESULTS.md', () => {
     const [, bytes, outage, deadLink] = result('holdfast');
@@ -79,7 +57,9 @@ describe('the first lines', () => {
     expect(outage).toBe('100 of 100, in order');
     expect(said).toContain('100 of 100 messages written into a two-second outage arrived, in order; a bare socket delivered 0.');
     expect(result('native')[2]).toBe('0 of 100');
-    expect(said).toContain(`it replaced a server that fell silent after ${deadLink}; without a heartbeat nobody notices within 40 s.`);
+    expect(said).toContain(
+      `it replaced the connection to a server that fell silent after ${deadLink}; without a heartbeat nobody notices within 40 s.`,
+    );
     expect(['native', 'partysocket', 'reconnecting-websocket'].map((name) => result(name)[3])).toEqual(Array(3).fill('not within 40 s'));
     expect(said).toContain(`${(Number(bytes) / 1_000).toFixed(1)} kB with brotli`);
   });
@@ -90,7 +70,7 @@ describe('the first lines', () => {
 });
 
 describe('the table of errors', () => {
-  const [[, ...rows] = []] = tables(section(readme, '## Errors'));
+  const { rows } = tableUnder('README.md', 'Errors');
   const source = read('src/errors.ts');
 
   it('names every code, and no other', () => {
@@ -112,13 +92,12 @@ describe('the table of errors', () => {
 });
 
 describe('the table of close codes', () => {
-  const [[, ...rows] = []] = tables(section(readme, '## Close codes'));
-  const own = rows.flatMap(([cell = '']) => cell.match(/4\d{3}/g) ?? []);
+  const { rows } = tableUnder('README.md', 'Close codes');
+  const own = rows.flatMap(([cell = '']) => cell.match(/4[0-4]\d\d/g) ?? []);
 
   it('has the codes of docs/protocol.md, but those of applications', () => {
-    const protocol = section(read('docs/protocol.md'), '## Close codes');
-    const [[, ...all] = []] = tables(protocol);
-    const codes = all.flatMap(([cell = '']) => cell.match(/4[0-4]\d\d/g) ?? []);
+    const { rows } = tableUnder('docs/protocol.md', 'Close codes');
+    const codes = rows.flatMap(([cell = '']) => cell.match(/4[0-4]\d\d/g) ?? []);
     expect(own.sort()).toEqual(codes.sort());
   });
 

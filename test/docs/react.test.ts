@@ -6,8 +6,9 @@ import type { FunctionComponent, ReactNode } from 'react';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket as WS } from 'ws';
 import type { Client, State } from '../../src/index.ts';
-import { codeBlock, run } from '../support/code-blocks.ts';
 import { until } from '../support/e2e.ts';
+import { codeBlock } from '../support/read-document.ts';
+import { run } from '../support/run-block.ts';
 import { startServer, startService } from '../support/service.ts';
 
 interface Recipe {

@@ -11,10 +11,12 @@ import { WebsocketProvider } from 'y-websocket';
 import { Doc } from 'yjs';
 import type { Client, LifecycleSignal, ReconnectingWebSocket, State } from '../../src/index.ts';
 import type { Server } from '../../src/server/index.ts';
-import { everyBlockIsRun, root, run } from '../support/code-blocks.ts';
+import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
 import { startGraphqlServer } from '../support/graphql-server.ts';
 import { launch } from '../support/pages.ts';
+import { root } from '../support/read-document.ts';
+import { run } from '../support/run-block.ts';
 import { join, startServer } from '../support/service.ts';
 import { startSocketHost } from '../support/socket-host.ts';
 import { startYServer } from '../support/y-server.ts';
@@ -121,6 +123,13 @@ everyBlockIsRun('README.md', {
     );
     expect(await answer).toBe('from a page');
     expect([errors, echo.texts]).toEqual([[], ['from a page']]);
+  },
+
+  'Use it #3': async (block) => {
+    const { echo, url } = await serve();
+    const { socket } = await run<Socket>(block, { replace: { [CHAT]: url() } });
+    socket.send('from Node');
+    await until(() => expect(echo.texts).toEqual(['from Node']));
   },
 
   'A fresh token on every attempt #1': async (block) => {
@@ -265,6 +274,7 @@ everyBlockIsRun('README.md', {
     expect(sum).toBe(3);
     expect(typing).toEqual([[{ room: 'kelp' }, { token: 'secret' }]]);
     await until(() => expect(other).toEqual([{ text: 'hello' }]));
+    await until(() => expect(lines).toContainEqual({ text: 'hello' }));
     server.broadcast('notice', 'welcome');
     await until(() => expect(lines).toContain('welcome'));
     server.publish('room:kelp', 'to everybody');
@@ -283,42 +293,36 @@ everyBlockIsRun('README.md', {
   },
 
   'A server #1': async (block) => {
-    const load = vi.fn(async () => 'loaded');
-    const users = new Map([['secret', { mayPublish: (channel: string) => channel === 'room:kelp' }]]);
+    const before = process.listeners('SIGTERM');
+    const { server } = await run<{ server: Server }>(block, { replace: { 'port: 8080': "port: 0, hostname: '127.0.0.1'" } });
+    const stop = process.listeners('SIGTERM').find((listener) => !before.includes(listener));
+    const url = `ws://127.0.0.1:${server.port}`;
+    const stranger = join(url, { auth: () => 'guess', startClosed: true }).client;
+    await expect(stranger.connect()).rejects.toThrow();
+    expect(stranger.state).toMatchObject({ status: 'closed', code: 4401 });
+
+    const { client } = join(url, { auth: () => 'secret' });
     const heardOf: unknown[] = [];
-    const closes: unknown[] = [];
-    /** What clients see of it before it says goodbye. */
-    const served = async (server: Server) => {
-      const url = `ws://127.0.0.1:${server.port}`;
-      const stranger = join(url, { auth: () => 'guess', startClosed: true }).client;
-      await expect(stranger.connect()).rejects.toThrow();
-      expect(stranger.state).toMatchObject({ status: 'closed', code: 4401 });
+    client.on('notice', (text) => heardOf.push(text));
+    client.handle('confirm', (question) => `${question} yes`);
+    expect(await client.call('add', { a: 1, b: 2 })).toBe(3);
+    expect(heardOf).toEqual(['welcome, Ada']);
+    expect(await client.call('ask', 'still there?')).toBe('still there? yes');
+    await expect(client.call('no')).rejects.toMatchObject({ name: 'CallError', code: 'PERMISSION_DENIED', message: 'not you' });
 
-      const { client } = join(url, { auth: () => 'secret' });
-      client.on('notice', (text) => heardOf.push(text));
-      client.handle('confirm', (question) => heardOf.push(question));
-      client.addEventListener('close', ({ code, willReconnect }) => closes.push([code, willReconnect]));
-      expect(await client.call('add', { a: 1, b: 2 })).toBe(3);
-      expect(await client.call('slow', { page: 1 })).toBe('loaded');
-      expect(load).toHaveBeenCalledExactlyOnceWith({ page: 1 }, expect.any(AbortSignal));
-      await expect(client.call('no')).rejects.toMatchObject({ name: 'CallError', code: 'PERMISSION_DENIED', message: 'not you' });
+    const room: unknown[] = [];
+    await client.channel('room:kelp').subscribe((message, { from }) => room.push([from, message])).ready;
+    client.send('typing', { room: 'kelp' });
+    await client.channel('room:kelp').publish('mine').acknowledged;
+    expect(room).toEqual([
+      [undefined, { typing: 'Ada' }],
+      ['Ada', 'mine'],
+    ]);
+    await expect(client.channel('news').publish('mine').acknowledged).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
 
-      const room: unknown[] = [];
-      await client.channel('room:kelp').subscribe((message) => room.push(message)).ready;
-      client.send('typing', { room: 'kelp' });
-      await client.channel('room:kelp').publish('mine').acknowledged;
-      expect(room).toEqual([{ typing: server.clients[0]?.id }, 'mine']);
-      await expect(client.channel('news').publish('mine').acknowledged).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
-    };
-    const { server } = await run<{ server: Server }>(block, {
-      replace: {
-        'port: 8080': "port: 0, hostname: '127.0.0.1'",
-        'await server.listening;': 'await server.listening; await served(server);',
-      },
-      globals: { users, load, served },
-    });
-    expect(heardOf).toEqual(['welcome', 'still there?']);
-    expect(server.clients).toEqual([]);
-    await until(() => expect(closes).toEqual([[4100, true]]));
+    const closed = new Promise((resolve) => client.addEventListener('close', ({ code }) => resolve(code), { once: true }));
+    stop?.('SIGTERM');
+    expect(await closed).toBe(4100);
+    await until(() => expect(server.clients).toEqual([]));
   },
 });

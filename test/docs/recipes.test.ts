@@ -14,10 +14,12 @@ import { expect, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { Client, type ReconnectingWebSocket, type State, type WebSocketLike } from '../../src/index.ts';
 import { CallError, Host, type Peer, type Server, UnauthorizedError } from '../../src/server/index.ts';
-import { type CodeBlock, codeBlock, everyBlockIsRun, root, run } from '../support/code-blocks.ts';
+import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { final, next, once, until } from '../support/e2e.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { launch } from '../support/pages.ts';
+import { type CodeBlock, codeBlock, root } from '../support/read-document.ts';
+import { run } from '../support/run-block.ts';
 import { heard, join, raw, startServer, startService } from '../support/service.ts';
 
 const recipe = (name: string) => codeBlock('docs/recipes.md', name);

@@ -14,32 +14,21 @@ import { browserLifecycle, type LifecycleSignal } from '../../src/io/lifecycle.t
 import { type ReconnectingWebSocketOptions, settle } from '../../src/options.ts';
 import type { Bye } from '../../src/wire/frames.ts';
 import { holdfast } from '../../src/wire/holdfast.ts';
-import { codeBlock, everyBlockIsRun, readDocument, root, run } from '../support/code-blocks.ts';
+import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { final, next, seeded, serve } from '../support/e2e.ts';
 import { odd, type World, world } from '../support/face.ts';
 import { type Pair, pair } from '../support/link.ts';
 import { at, closedBy, type EventName, events, moment, rules } from '../support/machine.ts';
+import { tableUnder } from '../support/markdown-tables.ts';
+import { codeBlock, readDocument, root } from '../support/read-document.ts';
+import { run } from '../support/run-block.ts';
 import { startSocketHost } from '../support/socket-host.ts';
 
 const path = 'docs/reconnection.md';
 const { prose } = readDocument(path);
 
 /** The rows of a table, by the heading above it and its number there; without its head. */
-function table(heading: string, number = 1): string[][] {
-  const from = prose.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading);
-  const to = prose.findIndex((line, i) => i > from && /^#+ /.test(line));
-  const lines = prose.slice(from, to < 0 ? undefined : to);
-  const heads = lines.flatMap((_, i) => (/^\|(?:-+\|)+$/.test(lines[i + 1] ?? '') ? [i] : []));
-  const head = heads[number - 1];
-  if (from < 0 || head === undefined) throw new Error(`${path} has no table ${number} under "${heading}"`);
-  const end = lines.findIndex((line, i) => i > head && !line.startsWith('|'));
-  return lines.slice(head + 2, end < 0 ? undefined : end).map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  );
-}
+const table = (heading: string, number?: number) => tableUnder(path, heading, number).rows;
 
 /** The value of a regular expression's first group, as a number; the text has to have it. */
 function numberIn(text: string, pattern: RegExp): number {

@@ -8,11 +8,15 @@ import { isNativeError } from 'node:util/types';
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
 import { CallError, type Client, ReconnectingWebSocket, UnauthorizedError } from '../../src/index.ts';
-import { everyBlockIsRun, readDocument, root, run } from '../support/code-blocks.ts';
+import { everyBlockIsRun } from '../support/code-blocks.ts';
+import { links } from '../support/document-checks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
 import { odd, type World, world } from '../support/face.ts';
 import { readSources } from '../support/laws.ts';
 import { type Pair, pair } from '../support/link.ts';
+import { tablesOf } from '../support/markdown-tables.ts';
+import { readDocument, root } from '../support/read-document.ts';
+import { run } from '../support/run-block.ts';
 import { heard, join as joined, startServer } from '../support/service.ts';
 import { startSocketHost } from '../support/socket-host.ts';
 import { tsc } from '../support/tsc.ts';
@@ -21,7 +25,6 @@ const path = 'docs/troubleshooting.md';
 
 interface Row {
   readonly heading: string;
-  readonly cells: readonly string[];
   /** The quotes in its first cell. */
   readonly quotes: readonly string[];
 }
@@ -29,18 +32,9 @@ interface Row {
 const quotesIn = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map(([, quote = '']) => quote);
 
 /** The rows of all tables, heads left out. */
-function rows(): Row[] {
-  let heading = '';
-  return readDocument(path).prose.flatMap((line) => {
-    heading = /^#+ (.*)/.exec(line)?.[1] ?? heading;
-    if (!line.startsWith('|') || /^\|(?:-+\|)+$/.test(line) || line.startsWith('| you see |')) return [];
-    const cells = line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim());
-    return [{ heading, cells, quotes: quotesIn(cells[0] ?? '') }];
-  });
-}
+const rows: readonly Row[] = tablesOf(path).flatMap(({ heading, rows }) =>
+  rows.map(([seen = '']) => ({ heading, quotes: quotesIn(seen) })),
+);
 
 /** Everything in what was seen, in words: `code: 1006` and `code` and `1006`, `cause: 'user'` and `user`. */
 function facts(seen: unknown, known = new WeakSet<object>()): string[] {
@@ -561,7 +555,7 @@ async function onePerUser() {
 
 describe(path, () => {
   it('has a story for every row that quotes something', () => {
-    const quoting = rows().filter(({ quotes }) => quotes.length > 0);
+    const quoting = rows.filter(({ quotes }) => quotes.length > 0);
     const counts = Object.fromEntries(Object.entries(stories).map(([heading, all]) => [heading, all.length]));
     const wanted: Record<string, number> = {};
     for (const { heading } of quoting) wanted[heading] = (wanted[heading] ?? 0) + 1;
@@ -569,7 +563,7 @@ describe(path, () => {
   });
 
   const told = Object.entries(stories).flatMap(([heading, all]) => {
-    const quoting = rows().filter((row) => row.heading === heading && row.quotes.length > 0);
+    const quoting = rows.filter((row) => row.heading === heading && row.quotes.length > 0);
     return all.map((story, i) => ({ heading, quotes: quoting[i]?.quotes ?? [], story }));
   });
 
@@ -586,7 +580,7 @@ describe(path, () => {
     const warn = silence('warn');
     new ReconnectingWebSocket('ws://127.0.0.1:9', { queue: { capacity: 0 }, startClosed: true }).send('x');
     expect(warn.mock.calls).toEqual([['Holdfast dropped a message (overflow): listen to "drop" to know which']]);
-    expect(rows().some(({ heading }) => heading.includes('"Holdfast dropped a message"'))).toBe(true);
+    expect(rows.some(({ heading }) => heading.includes('"Holdfast dropped a message"'))).toBe(true);
   });
 
   it('names nothing that does not exist', () => {
@@ -601,23 +595,9 @@ describe(path, () => {
   });
 
   it.each([path, 'docs/reconnection.md'])('%s has links that lead somewhere', (from) => {
-    for (const [, file = '', anchor] of readDocument(from)
-      .prose.join('\n')
-      .matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)) {
-      const { prose } = readDocument(file ? join(dirname(from), file) : from);
-      if (anchor !== undefined) expect(prose.flatMap((line) => (line.startsWith('#') ? [slug(line)] : []))).toContain(anchor);
-    }
+    expect(links([readDocument(from)])).toEqual([]);
   });
 });
-
-/** The anchor of a heading, as GitHub makes it. */
-function slug(heading: string): string {
-  return heading
-    .replace(/^#+ /, '')
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-');
-}
 
 type Sums = { server: { methods: { add(params: { a: number; b: number }): number } } };
 

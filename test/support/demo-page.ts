@@ -94,8 +94,26 @@ export class DemoPage {
     await this.says('timeline', text);
   }
 
+  /** Which elements grow, or make their panel grow, when they say this. Put back before anybody sees it. */
+  grown(texts: Record<string, string>): Promise<string[]> {
+    return this.page.evaluate(
+      (all) =>
+        Object.entries(all).flatMap(([id, text]) => {
+          const element = document.getElementById(id);
+          const panel = element?.closest('section');
+          if (!element || !panel) return [`there is no #${id}`];
+          const [before, height] = [element.textContent, panel.offsetHeight];
+          element.textContent = text;
+          const grown = panel.offsetHeight - height;
+          element.textContent = before;
+          return grown === 0 ? [] : [`${id}: ${grown} px`];
+        }),
+      texts,
+    );
+  }
+
   /** The texts in the room, in order. */
-  texts(): Promise<string[]> {
-    return this.page.locator('#messages .said').allInnerTexts();
+  async texts(): Promise<string[]> {
+    return (await this.page.locator('#messages .said').allInnerTexts()).reverse();
   }
 }

@@ -1,0 +1,89 @@
+/** What happens to a simulated world, as data: made from a seed, printed, and cut down to what matters. */
+
+import type { Way } from './network.ts';
+import type { Random } from './random.ts';
+
+export type Step = { readonly at: number } & (
+  | { readonly do: 'send'; readonly count: number; readonly how: 'plain' | 'volatile' | 'ttl' | 'key' | 'priority' }
+  | { readonly do: 'call'; readonly method: 'add' | 'slow' | 'throws' | 'never' | 'missing'; readonly abortAfter?: number }
+  | { readonly do: 'publish'; readonly count: number }
+  | { readonly do: 'subscribe' | 'unsubscribe'; readonly channel: number }
+  | { readonly do: 'serverSend' | 'serverPublish'; readonly count: number; readonly channel: number }
+  | { readonly do: 'serverCall'; readonly method: 'add' | 'slow' }
+  | { readonly do: 'reconnect' }
+  | { readonly do: 'close'; readonly for: number; readonly drain: number }
+  | { readonly do: 'cut'; readonly client: boolean; readonly server: boolean; readonly inFlight: number }
+  | { readonly do: 'hole'; readonly ways: readonly Way[] }
+  | { readonly do: 'latency'; readonly ms: number }
+  | { readonly do: 'unreachable'; readonly how: 'refused' | 'held'; readonly for: number }
+  | { readonly do: 'restart'; readonly for: number; readonly polite: boolean }
+  | { readonly do: 'freeze'; readonly for: number; readonly thawed: boolean }
+  | { readonly do: 'jump'; readonly ms: number }
+  | { readonly do: 'signal'; readonly signal: 'online' | 'offline' | 'visible' }
+  | { readonly do: 'slowAuth'; readonly ms: number; readonly side: 'client' | 'server' }
+  | { readonly do: 'failAuth' }
+  /** The next handler of an event on that side does this, in the middle of its batch. */
+  | { readonly do: 'disturb'; readonly side: 'client' | 'server'; readonly how: 'throw' | 'reconnect' | 'send' }
+);
+
+/** How long faults last, in milliseconds; then everything heals. */
+export const TROUBLE = 60_000;
+
+/** A script from a seed: bursts of work, and trouble between them and in them. */
+export function write(random: Random): Step[] {
+  const steps: Step[] = [];
+  const density = random.between(10, 60);
+  for (let i = 0; i < density; i++) {
+    const at = random.between(0, TROUBLE);
+    steps.push(random.chance(0.65) ? work(random, at) : trouble(random, at));
+    // Trouble likes company: right behind the work, at a distance of a few messages.
+    if (random.chance(0.25)) steps.push(trouble(random, at + random.between(0, 40)));
+  }
+  return steps.sort((a, b) => a.at - b.at);
+}
+
+function work(random: Random, at: number): Step {
+  const channel = random.between(0, 2);
+  const count = random.chance(0.1) ? random.between(20, 200) : random.between(1, 8);
+  return random.pick<() => Step>([
+    () => ({ at, do: 'send', count, how: 'plain' }),
+    () => ({ at, do: 'send', count, how: 'plain' }),
+    () => ({ at, do: 'send', count: random.between(1, 4), how: random.pick(['volatile', 'ttl', 'key', 'priority'] as const) }),
+    () => ({
+      at,
+      do: 'call',
+      method: random.pick(['add', 'add', 'slow', 'slow', 'throws', 'never', 'missing'] as const),
+      ...(random.chance(0.2) && { abortAfter: random.between(0, 3_000) }),
+    }),
+    () => ({ at, do: 'publish', count: random.between(1, 5) }),
+    () => ({ at, do: random.chance(0.7) ? 'subscribe' : 'unsubscribe', channel }),
+    () => ({ at, do: 'serverSend', count, channel }),
+    () => ({ at, do: 'serverPublish', count, channel }),
+    () => ({ at, do: 'serverCall', method: random.pick(['add', 'slow'] as const) }),
+  ])();
+}
+
+function trouble(random: Random, at: number): Step {
+  const ways = random.pick<readonly Way[]>([['up'], ['down'], ['up', 'down']]);
+  return random.pick<() => Step>([
+    () => ({ at, do: 'cut', client: true, server: true, inFlight: random.between(0, 6) }),
+    () => ({ at, do: 'cut', client: random.chance(0.7), server: random.chance(0.7), inFlight: random.between(0, 6) }),
+    () => ({ at, do: 'hole', ways }),
+    () => ({ at, do: 'latency', ms: random.pick([0, 1, 5, 20, 100, 500, 1_500]) }),
+    () => ({ at, do: 'unreachable', how: random.pick(['refused', 'held'] as const), for: random.between(100, 20_000) }),
+    () => ({ at, do: 'restart', for: random.between(0, 5_000), polite: random.chance(0.5) }),
+    () => ({ at, do: 'freeze', for: random.between(100, 30_000), thawed: random.chance(0.5) }),
+    () => ({ at, do: 'jump', ms: random.between(-3_600_000, 3_600_000) }),
+    () => ({ at, do: 'signal', signal: random.pick(['online', 'offline', 'visible'] as const) }),
+    () => ({ at, do: 'slowAuth', ms: random.between(0, 12_000), side: random.pick(['client', 'server'] as const) }),
+    () => ({ at, do: 'failAuth' }),
+    () => ({ at, do: 'reconnect' }),
+    () => ({ at, do: 'close', for: random.between(0, 3_000), drain: random.pick([0, 0, 500]) }),
+    () => ({
+      at,
+      do: 'disturb',
+      side: random.pick(['client', 'server'] as const),
+      how: random.pick(['throw', 'reconnect', 'send'] as const),
+    }),
+  ])();
+}

@@ -1,0 +1,30 @@
+/** Who is put to the test. */
+
+import type { Client } from '../../src/client.ts';
+import type { Subject } from './world.ts';
+
+/** The client, which has to keep every promise. */
+export const client: Subject = { name: 'client', nothingLost: true, wrap: (each) => each };
+
+/** A client without sessions: it may lose what it had written, and has to keep every other promise. */
+export const forgetful: Subject = { name: 'forgetful', nothingLost: false, wrap: (each) => each };
+
+/** What people write themselves: remember what was sent in the last seconds, and send it again after every reconnect. */
+export const naive: Subject = {
+  name: 'naive',
+  nothingLost: true,
+  wrap(client: Client) {
+    const log: { name: string; data: unknown }[] = [];
+    let opened = 0;
+    client.addEventListener('open', () => {
+      if (opened++ > 0) for (const { name, data } of [...log]) client.send(name, data);
+    });
+    return {
+      send(name, data, options = {}) {
+        log.push({ name, data });
+        if (log.length > 20) log.shift();
+        return client.send(name, data, options);
+      },
+    };
+  },
+};

@@ -1,0 +1,471 @@
+/** One simulated world: a real client, a real server, a network between them, one thread, one line of time. */
+
+import { Client } from '../../src/client.ts';
+import { CallError, SessionLostError, TimeoutError } from '../../src/errors.ts';
+import type { LifecycleSignal } from '../../src/io/lifecycle.ts';
+import type { ServerClient } from '../../src/server/client.ts';
+import { Host } from '../../src/server/host.ts';
+import { Network } from './network.ts';
+import { Oracle } from './oracle.ts';
+import { Random } from './random.ts';
+import { type Step, TROUBLE, write } from './script.ts';
+import { SimClock, Timeline } from './time.ts';
+
+/** How long everything may take to become quiet once faults have stopped. */
+const CALM = 180_000;
+/** How long a slow handler takes, at most. */
+const SLOW = 4_000;
+
+/** What is put to the test: how an event is sent, so that a naive session can stand in the place of a real one. */
+export interface Subject {
+  readonly name: string;
+  /** Whether it claims that nothing is lost without a word. */
+  readonly nothingLost: boolean;
+  wrap(client: Client): { send(name: string, data: unknown, options?: object): unknown };
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly steps: readonly Step[];
+  readonly violations: readonly string[];
+  readonly trace: readonly string[];
+  readonly events: number;
+}
+
+export async function simulate(seed: number, subject: Subject, given?: readonly Step[]): Promise<Outcome> {
+  const random = new Random(seed);
+  const steps = given ?? write(random.fork());
+  const world = new World(seed, subject);
+  return world.run(steps);
+}
+
+class World {
+  readonly #timeline = new Timeline();
+  readonly #random: Random;
+  readonly #seed: number;
+  readonly #oracle: Oracle;
+  readonly #trace: string[] = [];
+  readonly #page = new SimClock(this.#timeline);
+  readonly #network: Network;
+  readonly #client: Client;
+  readonly #sender: { send(name: string, data: unknown, options?: object): unknown };
+  readonly #signals = new Set<(signal: LifecycleSignal) => void>();
+  readonly #subscriptions = new Map<number, () => void>();
+  readonly #disturbances: Record<'client' | 'server', string[]> = { client: [], server: [] };
+  #host: Host | undefined;
+  #onLine = true;
+  #auth = { client: 0, server: 0, fails: false };
+  #ids = 0;
+  #sessions = 0;
+  #events = 0;
+
+  constructor(seed: number, subject: Subject) {
+    this.#seed = seed;
+    this.#random = new Random(seed ^ 0x5eed);
+    this.#oracle = new Oracle(subject);
+    this.#network = new Network(this.#timeline, this.#random.fork(), this.#page, (line) => this.#log(line));
+    this.#startServer();
+    const random = this.#random.fork();
+    this.#client = new Client('ws://server.test/', {
+      clock: this.#page,
+      random: () => random.next(),
+      lifecycle: {
+        hidden: false,
+        ...this.#lifecycle(),
+      },
+      createSocket: () => this.#network.connect(),
+      auth: () => this.#credentials(),
+      outbox: { maxBytes: 200_000 },
+    });
+    this.#sender = subject.wrap(this.#client);
+    this.#listen();
+  }
+
+  async run(steps: readonly Step[]): Promise<Outcome> {
+    const report = globalThis.reportError;
+    globalThis.reportError = (error: unknown) => this.#reported(error);
+    try {
+      for (const step of steps)
+        this.#timeline.at(step.at, () => {
+          this.#log(JSON.stringify(step));
+          this.#perform(step);
+        });
+      this.#timeline.at(TROUBLE + 31_000, () => this.#heal());
+      await this.#until(TROUBLE + 31_000 + CALM);
+      this.#probe();
+      await this.#until(TROUBLE + 31_000 + 2 * CALM);
+      this.#judge();
+      void this.#client.close(); // nothing happens any more: time has stopped
+    } catch (error) {
+      this.#oracle.surprised(`the simulation itself failed: ${error instanceof Error ? error.stack : error}`);
+    } finally {
+      globalThis.reportError = report;
+    }
+    return { seed: this.#seed, steps, violations: this.#oracle.violations, trace: this.#trace, events: this.#events };
+  }
+
+  async #until(time: number): Promise<void> {
+    await new Promise(setImmediate);
+    while (this.#timeline.step(time)) {
+      this.#events++;
+      await new Promise(setImmediate); // every promise that can settle without time passing has settled
+    }
+  }
+
+  #log(line: string): void {
+    this.#trace.push(`${(this.#timeline.now / 1_000).toFixed(3).padStart(8)} ${line}`);
+  }
+
+  #lifecycle(): { readonly onLine: boolean; watch(listener: (signal: LifecycleSignal) => void): () => void } {
+    const isOnLine = () => this.#onLine;
+    return {
+      get onLine() {
+        return isOnLine();
+      },
+      watch: (listener) => {
+        this.#signals.add(listener);
+        return () => this.#signals.delete(listener);
+      },
+    };
+  }
+
+  #reported(error: unknown): void {
+    if (!(error instanceof Expected)) this.#oracle.surprised(`reported: ${error instanceof Error ? error.stack : error}`);
+  }
+
+  // The server.
+
+  #startServer(): void {
+    const clock = new SimClock(this.#timeline);
+    const generation = ++this.#sessions;
+    const host: Host = new Host({
+      clock,
+      authenticate: () => this.#wait(clock, this.#auth.server),
+      heartbeat: { interval: 5_000, timeout: 3_000 },
+      onerror: (error) => this.#reported(error),
+      handlers: {
+        events: {
+          note: (data, { client }) => {
+            const { id } = data as { id: number };
+            this.#log(`server handles ${id}`);
+            this.#oracle.handled(id, `${generation}.${client.id}`);
+            this.#disturb('server', client);
+          },
+        },
+        methods: this.#methods(clock),
+      },
+      authorize: ({ action, data }) => {
+        if (action === 'publish') this.#oracle.executed((data as { call: string }).call);
+        return true;
+      },
+    });
+    this.#host = host;
+    let address = 0;
+    this.#network.destination = { clock, accept: (peer) => host.accept(peer, { url: '/', headers: {}, address: `10.0.0.${++address}` }) };
+  }
+
+  #methods(clock: SimClock): Record<string, (params: unknown) => unknown> {
+    const executed = (params: unknown) => this.#oracle.executed((params as { call: string }).call);
+    return {
+      add: (params) => {
+        executed(params);
+        return (params as { call: string }).call;
+      },
+      slow: async (params) => {
+        executed(params);
+        await this.#wait(clock, this.#random.between(0, SLOW));
+        return (params as { call: string }).call;
+      },
+      throws: (params) => {
+        executed(params);
+        throw new CallError('ABORTED', 'no');
+      },
+      never: (params) => {
+        executed(params);
+        return new Promise(() => {});
+      },
+    };
+  }
+
+  #wait(clock: SimClock, ms: number): Promise<void> {
+    return ms === 0 ? Promise.resolve() : new Promise((resolve) => clock.setTimeout(resolve, ms));
+  }
+
+  /** The client as the server sees it now: the newest that is open. */
+  get #peer(): ServerClient | undefined {
+    return this.#host?.clients.at(-1);
+  }
+
+  #nameOf(peer: ServerClient | undefined): string {
+    return `${this.#sessions}.${peer?.id}`;
+  }
+
+  // The client.
+
+  async #credentials(): Promise<string> {
+    const { fails } = this.#auth;
+    this.#auth.fails = false;
+    await this.#wait(this.#page, this.#auth.client);
+    if (fails) throw new Error('the token server is away');
+    return 'token';
+  }
+
+  #listen(): void {
+    const client = this.#client;
+    client.addEventListener('open', ({ resumed }) => {
+      this.#log(`open, ${resumed ? 'resumed' : 'new session'}`);
+      this.#oracle.opened(resumed);
+    });
+    client.addEventListener('close', ({ code }) => void this.#log(`lost ${code}`));
+    client.addEventListener('drop', ({ kind, data, reason }) => {
+      if (kind !== 'event') return;
+      const { id } = data as { id: number };
+      this.#log(`dropped ${id} ${reason}`);
+      this.#oracle.dropped(id);
+    });
+    client.on('note', (data) => {
+      const { id, session } = data as { id: number; session: string };
+      this.#log(`client handles ${id}`);
+      this.#oracle.clientHandled(session, id);
+      this.#disturb('client');
+    });
+    const executed = (params: unknown) => {
+      const { call } = params as { call: string };
+      this.#oracle.executed(call);
+      return call;
+    };
+    client.handle('add', executed);
+    client.handle('slow', async (params) => {
+      const call = executed(params);
+      await this.#wait(this.#page, this.#random.between(0, SLOW));
+      return call;
+    });
+    for (const number of [0, 1, 2]) this.#channel(number).addEventListener('gap', () => this.#oracle.gap(`news-${number}`));
+  }
+
+  #channel(number: number) {
+    return this.#client.channel(`news-${number}`);
+  }
+
+  /** A handler misbehaves, in the middle of its batch. */
+  #disturb(side: 'client' | 'server', peer?: ServerClient): void {
+    const how = this.#disturbances[side].pop();
+    if (how) this.#log(`${side} handler: ${how}`);
+    if (how === 'throw') throw new Expected();
+    if (how === 'reconnect') side === 'client' ? this.#client.reconnect() : peer?.close(4_600);
+    if (how === 'send') side === 'client' ? this.#send('plain') : this.#serverSend(peer);
+  }
+
+  #send(how: string): void {
+    const id = ++this.#ids;
+    const options = {
+      ...(how === 'volatile' && { volatile: true }),
+      ...(how === 'ttl' && { ttl: 2_000 }),
+      ...(how === 'key' && { key: 'latest' }),
+      ...(how === 'priority' && { priority: 1 }),
+    };
+    this.#oracle.sent(id, how);
+    this.#sender.send('note', { id }, options);
+  }
+
+  #serverSend(peer: ServerClient | undefined): void {
+    if (!peer?.isOpen) return;
+    const id = ++this.#ids;
+    const session = this.#nameOf(peer);
+    this.#oracle.serverSent(session, id);
+    if (!peer.send('note', { id, session })) this.#oracle.surprised(`send to ${session}, which is open, was refused`);
+  }
+
+  /** Follows a call, or a publish, to its end. */
+  #follow(
+    what: string,
+    ask: (call: string, signal: AbortSignal) => Promise<unknown>,
+    { abortAfter, by = 'client' }: { readonly abortAfter?: number | undefined; readonly by?: string } = {},
+  ): void {
+    const call = `call ${++this.#ids}`;
+    const aborting = new AbortController();
+    this.#oracle.called(call, what, by);
+    if (abortAfter !== undefined) this.#page.setTimeout(() => aborting.abort(), abortAfter);
+    ask(call, aborting.signal).then(
+      (result) => {
+        if (result !== call && what !== 'publish') this.#oracle.surprised(`${call} came back as ${JSON.stringify(result)}`);
+        this.#oracle.settled(call, 'result');
+      },
+      (error: unknown) => {
+        this.#log(`${call} ${error instanceof Error ? error.name : error}`);
+        this.#oracle.settled(call, outcomeOf(error));
+      },
+    );
+  }
+
+  // Steps.
+
+  #perform(step: Step): void {
+    switch (step.do) {
+      case 'send':
+        for (let i = 0; i < step.count; i++) this.#send(step.how);
+        break;
+      case 'call':
+        this.#follow(step.method, (call, signal) => this.#client.call(step.method, { call }, { signal }), { abortAfter: step.abortAfter });
+        break;
+      case 'publish':
+        for (let i = 0; i < step.count; i++) this.#follow('publish', (call) => this.#client.channel('talk').publish({ call }).acknowledged);
+        break;
+      case 'subscribe':
+        this.#subscribe(step.channel);
+        break;
+      case 'unsubscribe':
+        this.#oracle.unsubscribed(`news-${step.channel}`);
+        this.#subscriptions.get(step.channel)?.();
+        this.#subscriptions.delete(step.channel);
+        break;
+      case 'serverSend':
+        for (let i = 0; i < step.count; i++) this.#serverSend(this.#peer);
+        break;
+      case 'serverPublish':
+        for (let i = 0; i < step.count; i++) this.#publish(step.channel);
+        break;
+      case 'serverCall': {
+        const peer = this.#peer;
+        if (!peer) break;
+        this.#follow(step.method, (call, signal) => peer.call(step.method, { call }, { signal }), { by: `server ${this.#sessions}` });
+        break;
+      }
+      case 'reconnect':
+        this.#client.reconnect();
+        break;
+      case 'close':
+        void this.#client.close({ drain: step.drain });
+        this.#timeline.at(this.#timeline.now + step.for, () => void this.#client.connect(), this.#page);
+        break;
+      case 'cut':
+        this.#network.current?.cut(step);
+        break;
+      case 'hole':
+        this.#network.current?.hole(...step.ways);
+        break;
+      case 'latency':
+        this.#network.latency = step.ms;
+        break;
+      case 'unreachable':
+        this.#network.reach = step.how;
+        this.#timeline.at(this.#timeline.now + step.for, () => {
+          this.#network.reach = 'open';
+        });
+        break;
+      case 'restart':
+        this.#restart(step.for, step.polite);
+        break;
+      case 'freeze':
+        this.#page.freeze();
+        this.#timeline.at(this.#timeline.now + step.for, () => this.#thaw(step.thawed));
+        break;
+      case 'jump':
+        this.#page.jump(step.ms);
+        break;
+      case 'signal':
+        this.#onLine = step.signal !== 'offline';
+        this.#say(step.signal);
+        break;
+      case 'slowAuth':
+        this.#auth[step.side] = step.ms;
+        break;
+      case 'failAuth':
+        this.#auth.fails = true;
+        break;
+      case 'disturb':
+        this.#disturbances[step.side].push(step.how);
+        break;
+      default:
+        step satisfies never;
+    }
+  }
+
+  #subscribe(number: number): void {
+    if (this.#subscriptions.has(number)) return;
+    const name = `news-${number}`;
+    this.#oracle.subscribed(name);
+    const { unsubscribe } = this.#channel(number).subscribe((data) => this.#oracle.heard(name, data as number));
+    this.#subscriptions.set(number, unsubscribe);
+  }
+
+  #publish(number: number): void {
+    const name = `news-${number}`;
+    if (this.#host) this.#host.publish(name, this.#oracle.published(name));
+  }
+
+  /** The process ends, politely or not, and another one starts which knows nothing. */
+  #restart(ms: number, polite: boolean): void {
+    const host = this.#host;
+    if (!host) return;
+    if (polite) void host.close({ drain: 100, retryAfter: 500 });
+    this.#host = undefined;
+    this.#timeline.at(this.#timeline.now + (polite ? 200 : 0), () => {
+      this.#network.destination?.clock.freeze(); // nothing of the old process happens any more
+      this.#oracle.died(`server ${this.#sessions}`);
+      this.#network.destination = undefined;
+      for (const link of [...this.#network.links]) link.cut({ client: true, server: false, inFlight: 0 });
+      this.#timeline.at(this.#timeline.now + ms, () => this.#startServer());
+    });
+  }
+
+  #thaw(says: boolean): void {
+    if (!this.#page.isFrozen) return;
+    this.#page.thaw();
+    if (says) this.#say('thawed');
+  }
+
+  #say(signal: LifecycleSignal): void {
+    this.#timeline.at(
+      this.#timeline.now,
+      () => {
+        for (const listener of [...this.#signals]) listener(signal);
+      },
+      this.#page,
+    );
+  }
+
+  /** Faults stop. Connections that lead into a hole still do: somebody has to notice. */
+  #heal(): void {
+    this.#log('faults stop');
+    this.#network.latency = 20;
+    this.#network.reach = 'open';
+    this.#auth = { client: 0, server: 0, fails: false };
+    this.#disturbances.client.length = this.#disturbances.server.length = 0;
+    this.#thaw(true);
+    this.#onLine = true;
+    this.#say('online');
+    if (this.#client.state.status === 'closed') void this.#client.connect();
+  }
+
+  /** One of everything, which has to work. */
+  #probe(): void {
+    this.#log('one of everything');
+    this.#send('plain');
+    this.#follow('add', (call) => this.#client.call('add', { call }));
+    this.#serverSend(this.#peer);
+    for (const number of [0, 1, 2]) this.#publish(number);
+  }
+
+  #judge(): void {
+    const { state, stats } = this.#client;
+    this.#oracle.finish({
+      session: this.#nameOf(this.#peer),
+      status: state.status,
+      queued: stats.queuedMessages,
+      pending: stats.pendingCalls,
+    });
+    if (this.#host && this.#host.connections !== 1)
+      this.#oracle.surprised(`the server has ${this.#host.connections} connections in the end`);
+    if (this.#network.links.size > 20) this.#oracle.surprised(`${this.#network.links.size} connections were never told to be over`);
+  }
+}
+
+/** What a handler throws that was told to throw. */
+class Expected extends Error {}
+
+function outcomeOf(error: unknown): 'refused' | 'maybe' | 'never' | 'aborted' {
+  if (error instanceof CallError) return 'refused';
+  if (error instanceof SessionLostError || error instanceof TimeoutError) return error.maybeExecuted ? 'maybe' : 'never';
+  return error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'maybe';
+}
