@@ -6,7 +6,7 @@ export default defineConfig({
     reporters: ['default', './test/support/summary-reporter.ts'],
     coverage: { provider: 'v8', include: ['src/**'] },
     projects: [
-      { test: { name: 'core', environment: 'node', include: ['test/{core,model,wire,client,server,demo}/**/*.test.ts'] } },
+      { test: { name: 'core', environment: 'node', include: ['test/{core,model,wire,client,server,demo,simulation}/**/*.test.ts'] } },
       { test: { name: 'socket', environment: 'happy-dom', include: ['test/socket/**/*.test.ts'] } },
       {
         test: {

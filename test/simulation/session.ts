@@ -1,6 +1,6 @@
 /**
  * One end of a session: what it has numbered and the other end has not acknowledged, and how far it has received. The same code on both ends.
- * A deterministic object: it knows neither time nor sockets (docs/protocol.md, section Sessions).
+ * A deterministic object: it knows neither time nor sockets. The client does not speak it yet: here it is tried out first.
  *
  * ```
  * number() ──► log ──next()──► written ──acknowledge()──► out of the log

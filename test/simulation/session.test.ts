@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Session, type Tracked, WINDOW_BYTES } from '../../src/core/session.ts';
+import { Session, type Tracked, WINDOW_BYTES } from './session.ts';
 
 const seqs = (tracked: readonly Tracked<string>[] | undefined) => tracked?.map(({ seq }) => seq);
 
