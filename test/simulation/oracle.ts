@@ -32,6 +32,8 @@ interface ChannelLog {
   /** What the subscriber saw since it subscribed: numbers of messages, and gaps. */
   last: number | undefined;
   gap: boolean;
+  /** Numbers that went out on this connection, and were not heard yet. */
+  readonly owed: Set<number>;
 }
 
 export class Oracle {
@@ -43,6 +45,7 @@ export class Oracle {
   readonly #calls = new Map<string, Call>();
   readonly #channels = new Map<string, ChannelLog>();
   readonly #published = new Map<string, number>();
+  #isOpen = false;
   /** Sessions that the client was told it had lost. */
   #lost = 0;
   /** What the client could be told only by `maybe`: whether unreported losses are forgiven is up to the claim. */
@@ -58,7 +61,14 @@ export class Oracle {
 
   /** The client opened a connection, and says whether its session goes on. */
   opened(resumed: boolean): void {
+    this.#isOpen = true;
     if (!resumed) this.#lost++;
+    for (const log of this.#channels.values()) log.owed.clear();
+  }
+
+  /** The client says that its connection is gone: nothing of it may come any more. */
+  closed(): void {
+    this.#isOpen = false;
   }
 
   sent(id: number, how: string): void {
@@ -95,6 +105,7 @@ export class Oracle {
   }
 
   clientHandled(session: string, id: number): void {
+    if (!this.#isOpen) this.#violated(`the client handled message ${id}, though its connection is gone`);
     const way = this.#downward.get(session);
     const expected = way?.sent[way.handled.length];
     if (!way || expected === undefined) return this.#violated(`the client handled message ${id} once more than it was sent`);
@@ -129,15 +140,15 @@ export class Oracle {
     if (kind === 'never' && known.executions > 0) this.#violated(`${call} was executed, and the caller is told that it was not`);
   }
 
-  /** The server published the next message on a channel; returns its number. */
-  published(channel: string): number {
+  /** The server publishes the next message on a channel; `publish` says to how many it went. */
+  published(channel: string, publish: (number: number) => number): void {
     const number = (this.#published.get(channel) ?? 0) + 1;
     this.#published.set(channel, number);
-    return number;
+    if (publish(number) > 0) this.#channels.get(channel)?.owed.add(number);
   }
 
   subscribed(channel: string): void {
-    this.#channels.set(channel, { last: undefined, gap: false });
+    this.#channels.set(channel, { last: undefined, gap: false, owed: new Set() });
   }
 
   unsubscribed(channel: string): void {
@@ -160,6 +171,7 @@ export class Oracle {
     }
     log.last = number;
     log.gap = false;
+    log.owed.delete(number);
   }
 
   /** A handler or a hook failed that was not told to, or something else that must not be. */
@@ -179,7 +191,8 @@ export class Oracle {
     const current = this.#downward.get(session);
     if (current && current.handled.length < current.sent.length)
       this.#violated(`the client handled ${current.handled.length} of ${current.sent.length} messages of its session`);
-    for (const [channel, { last, gap }] of this.#channels) {
+    for (const [channel, { last, gap, owed }] of this.#channels) {
+      if (owed.size > 0) this.#violated(`${channel}: ${[...owed].join(', ')} went out and was never heard`);
       const published = this.#published.get(channel);
       if (published !== undefined && last !== published)
         this.#violated(`${channel} ended with ${last} of ${published}${gap ? ' and a gap' : ''}`);

@@ -1,5 +1,6 @@
 /**
- * Many seeds in one go: `npm run sim -- --seeds 20000 --from 1`.
+ * Many seeds in one go: `npm run sim -- --seeds 20000 --from 1`. `--subject` is who is put to the test (subjects.ts): `client` claims that
+ * nothing is lost, which takes sessions; `forgetful` claims all the rest, and is the client as it is.
  *
  * A seed that fails is cut down to the steps that matter, and printed with what happened.
  */
@@ -14,8 +15,9 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
-    subject: { type: 'string', default: 'client' },
+    subject: { type: 'string', default: 'forgetful' },
     failures: { type: 'string', default: '1' },
+    shrink: { type: 'string', default: '400' },
     trace: { type: 'boolean', default: false },
   },
 });
@@ -33,7 +35,7 @@ for (; seed < from + seeds && failures < Number(values.failures); seed++) {
   if (values.trace) console.log(outcome.trace.join('\n'));
   if (outcome.violations.length === 0) continue;
   failures++;
-  const { steps, violations, trace } = await shrink(outcome, subject);
+  const { steps, violations, trace } = await shrink(outcome, subject, Number(values.shrink));
   console.log(`\nseed ${seed}: ${violations[0]}\n${outcome.steps.length} steps, of which ${steps.length} matter:\n\n${trace.join('\n')}\n`);
   for (const violation of violations) console.log(`  ${violation}`);
 }

@@ -7,7 +7,8 @@ export type Step = { readonly at: number } & (
   | { readonly do: 'send'; readonly count: number; readonly how: 'plain' | 'volatile' | 'ttl' | 'key' | 'priority' }
   | { readonly do: 'call'; readonly method: 'add' | 'slow' | 'throws' | 'never' | 'missing'; readonly abortAfter?: number }
   | { readonly do: 'publish'; readonly count: number }
-  | { readonly do: 'subscribe' | 'unsubscribe'; readonly channel: number }
+  | { readonly do: 'subscribe'; readonly channel: number; readonly eager: boolean }
+  | { readonly do: 'unsubscribe'; readonly channel: number }
   | { readonly do: 'serverSend' | 'serverPublish'; readonly count: number; readonly channel: number }
   | { readonly do: 'serverCall'; readonly method: 'add' | 'slow' }
   | { readonly do: 'reconnect' }
@@ -56,7 +57,7 @@ function work(random: Random, at: number): Step {
       ...(random.chance(0.2) && { abortAfter: random.between(0, 3_000) }),
     }),
     () => ({ at, do: 'publish', count: random.between(1, 5) }),
-    () => ({ at, do: random.chance(0.7) ? 'subscribe' : 'unsubscribe', channel }),
+    () => (random.chance(0.7) ? { at, do: 'subscribe', channel, eager: random.chance(0.5) } : { at, do: 'unsubscribe', channel }),
     () => ({ at, do: 'serverSend', count, channel }),
     () => ({ at, do: 'serverPublish', count, channel }),
     () => ({ at, do: 'serverCall', method: random.pick(['add', 'slow'] as const) }),

@@ -52,6 +52,8 @@ class World {
   readonly #signals = new Set<(signal: LifecycleSignal) => void>();
   readonly #subscriptions = new Map<number, () => void>();
   readonly #disturbances: Record<'client' | 'server', string[]> = { client: [], server: [] };
+  /** Channels on which the server publishes as soon as somebody subscribes. */
+  readonly #eager = new Set<string>();
   #host: Host | undefined;
   #onLine = true;
   #auth = { client: 0, server: 0, fails: false };
@@ -154,8 +156,10 @@ class World {
         },
         methods: this.#methods(clock),
       },
-      authorize: ({ action, data }) => {
+      authorize: ({ action, channel, data }) => {
         if (action === 'publish') this.#oracle.executed((data as { call: string }).call);
+        // Right behind the confirmation, in the same message.
+        else if (this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1))));
         return true;
       },
     });
@@ -216,7 +220,10 @@ class World {
       this.#log(`open, ${resumed ? 'resumed' : 'new session'}`);
       this.#oracle.opened(resumed);
     });
-    client.addEventListener('close', ({ code }) => void this.#log(`lost ${code}`));
+    client.addEventListener('close', ({ code }) => {
+      this.#log(`lost ${code}`);
+      this.#oracle.closed();
+    });
     client.addEventListener('drop', ({ kind, data, reason }) => {
       if (kind !== 'event') return;
       const { id } = data as { id: number };
@@ -312,6 +319,7 @@ class World {
         for (let i = 0; i < step.count; i++) this.#follow('publish', (call) => this.#client.channel('talk').publish({ call }).acknowledged);
         break;
       case 'subscribe':
+        if (step.eager) this.#eager.add(`news-${step.channel}`);
         this.#subscribe(step.channel);
         break;
       case 'unsubscribe':
@@ -391,7 +399,7 @@ class World {
 
   #publish(number: number): void {
     const name = `news-${number}`;
-    if (this.#host) this.#host.publish(name, this.#oracle.published(name));
+    this.#oracle.published(name, (message) => this.#host?.publish(name, message) ?? 0);
   }
 
   /** The process ends, politely or not, and another one starts which knows nothing. */

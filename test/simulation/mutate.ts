@@ -1,0 +1,40 @@
+/** Puts each fault of mutations.ts into a copy of the code, and says how many seeds it took to find it. */
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { mutations } from './mutations.ts';
+
+const SEEDS = '3000';
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const copy = mkdtempSync(join(tmpdir(), 'holdfast-'));
+let survivors = 0;
+try {
+  for (const path of ['src', 'test/simulation', 'package.json', 'tsconfig.json'])
+    cpSync(join(root, path), join(copy, path), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  for (const { breaks, file, find, replace } of mutations) {
+    const path = join(copy, 'src', file);
+    const source = readFileSync(path, 'utf8');
+    if (source.split(find).length !== 2) throw new Error(`src/${file} has not exactly one place for "${breaks}"`);
+    writeFileSync(
+      path,
+      source.replace(find, () => replace),
+    );
+    const { stdout } = spawnSync('npx', ['tsx', 'test/simulation/run.ts', '--seeds', SEEDS, '--subject', 'forgetful', '--shrink', '0'], {
+      cwd: copy,
+      encoding: 'utf8',
+      timeout: 300_000,
+    });
+    writeFileSync(path, source);
+    const [, seed, violation] = /seed (\d+): (.*)/.exec(stdout) ?? [];
+    if (!seed) survivors++;
+    console.log(`${seed ? `found at seed ${seed}`.padEnd(20) : 'NOT FOUND'.padEnd(20)} ${breaks}${violation ? `: ${violation}` : ''}`);
+  }
+} finally {
+  rmSync(copy, { recursive: true, force: true });
+}
+console.log(`${mutations.length - survivors} of ${mutations.length} found within ${SEEDS} seeds`);
+process.exitCode = survivors > 0 ? 1 : 0;

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { shrink } from './shrink.ts';
+import { client, forgetful, naive } from './subjects.ts';
+import { type Outcome, type Subject, simulate } from './world.ts';
+
+/** The first seed that fails in this way before all others. */
+async function refuted(subject: Subject, seeds: number, how: RegExp): Promise<Outcome> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const outcome = await simulate(seed, subject);
+    if (how.test(outcome.violations[0] ?? '')) return outcome;
+  }
+  throw new Error(`${subject.name} kept its word for ${seeds} seeds`);
+}
+
+describe('in a simulated world of cuts, holes, restarts, sleep and misbehaving handlers', () => {
+  it('the client keeps its promises, but that of never losing what was written', { timeout: 120_000 }, async () => {
+    for (let seed = 1; seed <= 1_000; seed++)
+      expect({ seed, ...(await simulate(seed, forgetful)) }).toMatchObject({ seed, violations: [] });
+  });
+
+  it('whoever says that nothing is lost without a session is refuted', async () => {
+    await refuted(client, 50, /^event \d+ \(\w+\) was lost without a word$/);
+  });
+
+  it('whoever just sends the last messages again is refuted', async () => {
+    await refuted(naive, 50, /^event \d+ was handled twice/);
+  });
+});
+
+describe('a seed', () => {
+  it('makes the same world every time', async () => {
+    const [one, two] = [await simulate(7, forgetful), await simulate(7, forgetful)];
+    expect(one.trace.length).toBeGreaterThan(20);
+    expect(two.trace).toEqual(one.trace);
+    expect(two.events).toBe(one.events);
+  });
+
+  it('that fails is cut down to the steps that matter, and fails in the same way', async () => {
+    const outcome = await refuted(client, 50, /lost without a word$/);
+    const { steps, violations } = await shrink(outcome, client);
+    expect(steps.length).toBeLessThanOrEqual(4);
+    expect(steps.length).toBeLessThan(outcome.steps.length);
+    expect(violations[0]).toMatch(/was lost without a word$/);
+  });
+});
