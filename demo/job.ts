@@ -5,6 +5,7 @@ import type { Demo } from './contract.ts';
 import { byId, enable, set } from './dom.ts';
 
 const STEPS = 40;
+const BUSY = 'The server is at it.';
 
 export function showJob(client: Client<Demo>): void {
   const start = byId<HTMLButtonElement>('grow');
@@ -15,7 +16,8 @@ export function showJob(client: Client<Demo>): void {
   let controller: AbortController | undefined;
 
   client.on('progress', ({ job, step }) => {
-    if (job !== String(current)) return;
+    if (job !== String(current) || !controller) return;
+    set(outcome, BUSY);
     progress.value = step / STEPS;
     set(byId('step'), `Step ${step} of ${STEPS}`);
   });
@@ -31,11 +33,11 @@ export function showJob(client: Client<Demo>): void {
     enable(cancel, true);
     progress.value = 0;
     set(byId('step'), '');
-    set(outcome, client.state.status === 'open' ? 'The server is at it.' : 'Waiting for a connection.');
+    set(outcome, client.state.status === 'open' ? BUSY : 'Waiting for a connection.');
     try {
       set(outcome, `The server says: ${await client.call('grow', { job, steps: STEPS }, { signal: controller.signal })}.`);
     } catch (error) {
-      set(outcome, failure(error));
+      set(outcome, failure(error, outcome.textContent === BUSY));
     }
     controller = undefined;
     enable(start, true);
@@ -44,9 +46,9 @@ export function showJob(client: Client<Demo>): void {
   cancel.addEventListener('click', () => controller?.abort());
 }
 
-function failure(error: unknown): string {
+function failure(error: unknown, wasSent: boolean): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'AbortError') return 'Cancelled; the server is told.';
+  if (error.name === 'AbortError') return wasSent ? 'Cancelled; the server is being told.' : 'Cancelled before it was sent.';
   if (error instanceof SessionLostError) return 'The connection was lost: done or not, nobody can know.';
   return `${error.message}.`;
 }

@@ -19,7 +19,14 @@ const times: Record<string, number> = { refuse: Number(query.get('refuse') ?? 10
 const server = location.origin.replace('http', 'ws');
 const client = new Client<Demo>(`${server}/live`);
 const show = drawer(draw);
-const room = new Room(client, { changed: show, log });
+const room = new Room(client, {
+  changed: show,
+  log,
+  startedOver() {
+    log('This is another server, which knows nothing of before: the room starts anew.');
+    twin.forget();
+  },
+});
 const twin = new Twin(`${server}/echo`, show);
 const light = drawMachine();
 light(client.state.status);
@@ -30,7 +37,7 @@ showRoundTrips(client);
 function verdict(): Tally & Verdict {
   room.look();
   const counts = tally(room.entries.values(), room.messages.size);
-  return { ...counts, ...judge(counts, room.shown, room.counted) };
+  return { ...counts, ...judge(counts, room.shown, room.counted, client.state.status === 'open') };
 }
 
 // What happened, and why.
@@ -77,7 +84,7 @@ function draw(): void {
 function drawTwin(counts: Tally): void {
   const { state, sent, arrived, isClosed } = twin.counts;
   set(byId('ours-state'), names[client.state.status]);
-  set(byId('ours-sent'), String(counts.typed));
+  set(byId('ours-sent'), String(room.given));
   set(byId('ours-arrived'), String(counts.acknowledged));
   set(byId('ours-missing'), String(counts.typed - counts.acknowledged));
   set(byId('twin-state'), state, { closed: String(isClosed) });
@@ -178,12 +185,14 @@ for (const button of document.querySelectorAll<HTMLButtonElement>('[data-order]'
   const ms = times[order];
   const span = button.querySelector('span');
   if (span && ms !== undefined) set(span, `${ms / 1_000}\u00a0s`);
+  let over: ReturnType<typeof setTimeout> | undefined;
   button.addEventListener('click', async () => {
     log(`You pressed “${button.textContent}”.`);
     await twin.ready(); // it gets the same treatment, each time
     const asked = await fetch(`/control/${order}?ms=${ms ?? 0}`, { method: 'POST' }).catch(() => undefined);
     if (!asked?.ok) return log('The server could not be told: it is away.', 'bad');
-    if (ms !== undefined) setTimeout(() => log(`“${button.textContent}” is over.`), ms);
+    clearTimeout(over);
+    if (ms !== undefined) over = setTimeout(() => log(`“${button.textContent}” is over.`), ms);
   });
 }
 

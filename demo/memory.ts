@@ -8,5 +8,6 @@ export function remember<T>(name: string, what: () => T): T | undefined {
   const key = `holdfast-demo-${name}`;
   addEventListener('pagehide', () => sessionStorage.setItem(key, JSON.stringify(what())));
   const stored = comesBack ? sessionStorage.getItem(key) : null;
+  sessionStorage.removeItem(key); // a copy of this tab is another one
   return stored === null ? undefined : (JSON.parse(stored) as T);
 }

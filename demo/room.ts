@@ -15,6 +15,8 @@ import { count } from './words.ts';
 export interface RoomEvents {
   changed(): void;
   log(text: string): void;
+  /** The server is another one, which knows nothing of before. */
+  startedOver(): void;
 }
 
 export class Room {
@@ -23,6 +25,8 @@ export class Room {
   /** Everything in the room, by id, in the order in which it came to be known. */
   readonly messages = new Map<string, Message>();
   readonly me: string;
+  /** How many messages were typed here, those that were taken back included. */
+  given: number;
   /** How many of the messages typed here the server has counted, when it was asked last; undefined when that is out of date. */
   counted: number | undefined;
   readonly #client: Client<Demo>;
@@ -41,12 +45,14 @@ export class Room {
     const stored = remember<Stored>('room', () => this.#toStore());
     this.me = stored?.me ?? newName();
     this.#typed = stored?.typed ?? 0;
+    this.given = stored?.given ?? 0;
     this.#archive = stored?.archive;
-    for (const entry of stored?.entries ?? []) this.entries.set(entry.id, doubted(entry));
+    for (const entry of stored?.entries ?? []) this.entries.set(entry.id, entry);
     this.#channel = client.channel('room');
     this.#channel.subscribe((message) => this.#show(message));
     this.#channel.addEventListener('gap', () => this.#events.log('The room may have missed something meanwhile: it is loaded again.'));
     client.addEventListener('open', () => void this.#catchUp());
+    for (const entry of this.entries.values()) if (entry.fate === 'waiting') this.#publish(entry);
   }
 
   /** How many of the messages typed here are to be seen in the room. */
@@ -56,6 +62,7 @@ export class Room {
 
   say(text: string): void {
     const entry: Entry = { id: `${this.me}:${++this.#typed}`, text, fate: 'waiting', tries: 0 };
+    this.given++;
     this.entries.set(entry.id, entry);
     this.#publish(entry);
   }
@@ -114,7 +121,7 @@ export class Room {
         ),
         this.#client.call('history'),
       ]);
-      if (this.#archive !== undefined && this.#archive !== archive) this.#startOver(new Set(messages.map(({ id }) => id)));
+      if (this.#archive !== undefined && this.#archive !== archive) await this.#startOver();
       this.#archive = archive;
       const missed = [...arrived, ...messages].filter((message) => this.#show(message)).length;
       if (missed > 0) this.#events.log(`${count(missed, 'message')} of the room loaded.`);
@@ -135,12 +142,21 @@ export class Room {
       this.#events.log(`${open.length} had been in doubt: ${open.length - lost.length} were there, ${lost.length} are sent again.`);
   }
 
-  /** The demo was stopped and started: only these are known, and nobody remembers what was said before. */
-  #startOver(known: ReadonlySet<string>): void {
-    this.#events.log('This is another server, which knows nothing of before: the room starts anew.');
+  /** The demo was stopped and started: it knows what was sent since, and nothing of before. */
+  async #startOver(): Promise<void> {
+    const settled = [...this.entries.values()].filter(({ fate }) => fate === 'arrived' || fate === 'dropped');
+    const known = await this.#client.call(
+      'arrived',
+      settled.map(({ id }) => id),
+    );
+    this.#events.startedOver();
     this.messages.clear();
-    for (const { id, fate } of [...this.entries.values()])
-      if (fate === 'dropped' || (fate === 'arrived' && !known.has(id))) this.entries.delete(id);
+    for (const { id } of settled) this.entries.delete(id);
+    for (const message of known) {
+      this.entries.set(message.id, { ...message, fate: 'arrived', tries: 1 });
+      this.#show(message);
+    }
+    this.given = this.entries.size;
   }
 
   /** Whether it was new. */
@@ -159,7 +175,9 @@ export class Room {
 
   #toStore(): Stored {
     this.look();
-    return { me: this.me, typed: this.#typed, archive: this.#archive, entries: [...this.entries.values()] };
+    const isOpen = this.#client.state.status === 'open'; // then what waits leaves at the end of the task
+    const entries = [...this.entries.values()].map((entry) => kept(entry, isOpen));
+    return { me: this.me, typed: this.#typed, given: this.given, archive: this.#archive, entries };
   }
 
   /** Asks the server for its count, once everything is settled. */
@@ -179,12 +197,14 @@ export class Room {
 interface Stored {
   readonly me: string;
   readonly typed: number;
+  readonly given: number;
   readonly archive: string | undefined;
   readonly entries: readonly Entry[];
 }
 
-/** What had not been settled when the page went is in doubt now. */
-function doubted(entry: Entry): Entry {
+/** As it is found again: what was written and not settled is in doubt, and what waited was never tried. */
+function kept(entry: Entry, isOpen: boolean): Entry {
+  if (entry.fate === 'waiting' && !isOpen) return { ...entry, tries: entry.tries - 1 };
   return entry.fate === 'arrived' || entry.fate === 'dropped' ? entry : { ...entry, fate: 'unsure' };
 }
 

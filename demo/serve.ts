@@ -51,6 +51,7 @@ export async function startDemo({ port }: { port: number }): Promise<Demo> {
   const http = createServer((request, response) => answer(request, response, vite, control));
   http.on('upgrade', (request, socket, head) => proxy.splice(socket as Socket, Buffer.concat([headOf(request), head])));
   let comingBack: NodeJS.Timeout | undefined;
+  let backAt = 0;
   let gettingFast: NodeJS.Timeout | undefined;
 
   try {
@@ -79,13 +80,14 @@ export async function startDemo({ port }: { port: number }): Promise<Demo> {
 
   /** The port is closed, not merely unanswered: whoever connects meanwhile gets ECONNREFUSED. */
   function goAway(ms: number): void {
+    backAt = Math.max(backAt, Date.now() + ms); // the longest of several wins
     clearTimeout(comingBack);
     http.close();
     proxy.cut();
     comingBack = setTimeout(() => {
       if (!backend.live) backend.open();
       listen(http, port).catch((error: unknown) => console.error(explain(error, port)));
-    }, ms);
+    }, backAt - Date.now());
   }
 
   async function stop(): Promise<void> {

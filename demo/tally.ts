@@ -48,8 +48,14 @@ export function tally(entries: Iterable<Entry>, received: number): Tally {
 /**
  * @param shown how many of the messages typed here are in the room
  * @param counted how many the server counts; undefined while it has not been asked since the last change
+ * @param canAsk whether there is a connection to ask it on
  */
-export function judge({ typed, waiting, acknowledged, dropped }: Tally, shown: number, counted: number | undefined): Verdict {
+export function judge(
+  { typed, waiting, acknowledged, dropped }: Tally,
+  shown: number,
+  counted: number | undefined,
+  canAsk = true,
+): Verdict {
   const onTheWay = typed - acknowledged - dropped - waiting;
   const kept = typed - dropped;
   if (waiting > 0) return { kind: 'wait', sentence: `${count(waiting, 'message waits', 'messages wait')} for a connection.` };
@@ -57,6 +63,10 @@ export function judge({ typed, waiting, acknowledged, dropped }: Tally, shown: n
   if (typed === 0) return { kind: 'good', sentence: 'Nothing sent yet.' };
   const said = `${count(dropped, 'message was', 'messages were')} dropped, and said so`;
   if (kept === 0) return { kind: 'bad', sentence: `${said}.` };
+  if (counted === undefined && !canAsk)
+    return dropped > 0
+      ? { kind: 'bad', sentence: `${said}; the other ${kept} were confirmed.` }
+      : { kind: 'good', sentence: typed === 1 ? 'Your message was confirmed.' : `All ${typed} messages were confirmed.` };
   if (counted === undefined) return { kind: 'wait', sentence: 'All confirmed. Asking the server to count…' };
   if (counted !== kept || shown !== kept)
     return { kind: 'bad', sentence: `${kept} were confirmed, but the server has ${counted} and the room shows ${shown}.` };

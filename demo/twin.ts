@@ -23,7 +23,7 @@ export class Twin {
   #socket: WebSocket;
   #sent: number;
   /** Echoes that came before the page was reloaded. */
-  readonly #before: number;
+  #before: number;
   #code: number | undefined;
 
   constructor(url: string, changed: () => void) {
@@ -39,6 +39,12 @@ export class Twin {
     const { readyState } = this.#socket;
     const state = `${STATES[readyState]}${this.#code === undefined ? '' : ` (${this.#code})`}`;
     return { state, sent: this.#sent, arrived: this.#before + this.#echoed.size, isClosed: readyState === WebSocket.CLOSED };
+  }
+
+  /** The server is another one. */
+  forget(): void {
+    this.#sent = this.#before = 0;
+    this.#echoed.clear();
   }
 
   send(text: string): void {

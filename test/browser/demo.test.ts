@@ -176,9 +176,10 @@ describe('a reload in the middle', () => {
     await page.sendTen();
     await page.verdict('wait', '10 messages wait for a connection.');
     await page.page.reload();
-    await page.verdict('wait', '10 messages are on the way.');
+    await page.verdict('wait', '10 messages wait for a connection.');
     demo.backend.open();
     await page.verdict('good', 'All 10 messages arrived, each once.');
+    expect(await page.counts()).toMatchObject({ typed: 10, acknowledged: 10, again: 0 });
   });
 
   test('forgets nothing that was settled, and repeats nothing, however much it was', async () => {
@@ -208,11 +209,12 @@ describe('a reload in the middle', () => {
     await page.verdict('good', 'All 10 messages arrived, each once.');
     await demo.stop();
     await page.state('Waiting to retry');
-    await page.type('while it was away');
+    for (let i = 0; i < 12; i++) await page.sendTen(); // more than the server shows to newcomers
     demo = await startDemo({ port: demo.port });
-    await page.verdict('good', 'Your message arrived, once.');
+    await page.verdict('good', 'All 120 messages arrived, each once.');
     await page.logged('This is another server, which knows nothing of before');
-    expect(await page.counts()).toMatchObject({ typed: 1, acknowledged: 1, received: 1 });
+    expect(await page.counts()).toMatchObject({ typed: 120, acknowledged: 120, received: 120 });
+    expect(await page.twin()).toMatchObject({ sent: 0 });
   });
 });
 
@@ -343,12 +345,16 @@ describe('the call that takes its time', () => {
     await page.says('outcome', 'The connection was lost: done or not, nobody can know.');
   });
 
-  test('waits for a connection', async () => {
+  test('waits for a connection, and is taken back or made', async () => {
     const page = await open();
     await page.press('refuse');
     await page.state('Waiting to retry');
     await page.page.click('#grow');
     await page.says('outcome', 'Waiting for a connection.');
+    await page.page.click('#cancel');
+    await page.says('outcome', 'Cancelled before it was sent.');
+    await page.page.click('#grow');
+    await page.says('outcome', 'The server is at it.');
     await page.says('outcome', 'The server says: grown in 40 steps.');
   });
 });

@@ -17,6 +17,14 @@ it('counts every message in every row it belongs to', () => {
   });
 });
 
+it.each<[string, Fate[], string]>([
+  ['good', ['arrived'], 'Your message was confirmed.'],
+  ['good', ['arrived', 'arrived'], 'All 2 messages were confirmed.'],
+  ['bad', ['arrived', 'dropped'], '1 message was dropped, and said so; the other 1 were confirmed.'],
+])('%s: %j, without a connection to ask on', (kind, fates, sentence) => {
+  expect(judge(tally(entries(...fates), 1), 1, undefined, false)).toEqual({ kind, sentence });
+});
+
 describe('the page says of itself', () => {
   it.each<[string, Fate[], number, number | undefined, string]>([
     ['good', [], 0, undefined, 'Nothing sent yet.'],
