@@ -1,5 +1,5 @@
 /**
- * The server behind the demo: Holdfast on `/live`, an echo on every other path. It listens on a port of its own that only {@link serve.ts}
+ * The server behind the demo: Holdfast on `/live`, an echo on every other path. It listens on a port of its own that only serve.ts
  * knows, and every WebSocket reaches it through a proxy, where the demo hurts it for real.
  */
 

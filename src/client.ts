@@ -299,7 +299,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
     const { signal, timeout = this.#settings.callTimeout } = checkEach(options, 'call');
     const payload = encodePayload(params);
-    if (this.#closed) throw this.#closed;
+    const closed = this.#closed;
+    if (closed) throw closed;
     const result = await this.#ask({
       what: `the call of ${method}`,
       payload,

@@ -1,6 +1,7 @@
 /** What the README says in figures and lists, held against where it comes from: a page that was measured, or the code. */
 
 import { readFileSync } from 'node:fs';
+import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { rawVerdict } from '../../src/core/retry-policy.ts';
 import { tablesOf, tableUnder } from '../support/markdown-tables.ts';
@@ -62,6 +63,11 @@ describe('the first lines', () => {
     );
     expect(['native', 'partysocket', 'reconnecting-websocket'].map((name) => result(name)[3])).toEqual(Array(3).fill('not within 40 s'));
     expect(said).toContain(`${(Number(bytes) / 1_000).toFixed(1)} kB with brotli`);
+  });
+
+  it('and the weight of the script tag, as it is built now', () => {
+    const script = readFileSync(new URL('../../dist/holdfast.iife.js', import.meta.url));
+    expect(readme).toContain(`weighs ${Math.round(brotliCompressSync(script).length / 1_000)} kB with brotli`);
   });
 
   it('have code before line 15', () => {
