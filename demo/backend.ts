@@ -3,16 +3,21 @@
  * knows, and every WebSocket reaches it through a proxy, where the demo hurts it for real.
  */
 
+import { randomUUID } from 'node:crypto';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createServer, type Server } from '../src/server/index.ts';
+import { createServer, MemoryBroker, type Server, StreamItem } from '../src/server/index.ts';
 import { EchoServer } from '../test/support/echo-server.ts';
 import { Archive } from './archive.ts';
-import type { Demo } from './contract.ts';
+import type { History, Talk } from './contract.ts';
 
 /** How long one step of `grow` takes, in milliseconds. */
 const STEP = 150;
+/** Messages in one part of the history. */
+const PART = 100;
+
+type Demo = Talk<StreamItem<number>>;
 
 export class Backend {
   readonly echo = new EchoServer();
@@ -36,10 +41,14 @@ export class Backend {
     return this.#live;
   }
 
-  /** A new Holdfast server, which knows of nobody. */
+  /** A new Holdfast server. It knows the archive, and nothing else of before: no sessions, no outcomes, no history of the channel. */
   open(): void {
     const { archive } = this;
+    const run = randomUUID();
+    const broker = new MemoryBroker();
+    const offset = () => broker.history('room').position?.offset;
     this.#live = createServer<Demo>({
+      broker,
       server: this.#http,
       path: '/live',
       heartbeat: { interval: 2_000, timeout: 2_000 }, // short, for the show
@@ -49,21 +58,21 @@ export class Backend {
       },
       handlers: {
         methods: {
-          history: () => ({ archive: archive.id, messages: archive.latest() }),
-          arrived: (ids) => archive.arrived(ids),
-          tally: (from) => archive.tally(from),
-          echo: (value) => value,
-          async grow({ job, steps }, { client, signal }) {
-            for (let step = 1; step <= steps; step++) {
-              if (await stopped(signal)) {
-                client.send('stopped', { job, step });
-                break;
-              }
-              client.send('progress', { job, step });
+          position: offset,
+          arrivals: (from) => archive.arrivals(from),
+          async *history(): AsyncGenerator<History> {
+            const now = { archive: archive.id, run, offset: offset() };
+            const { messages } = archive;
+            for (let i = 0; i === 0 || i < messages.length; i += PART) yield { ...now, messages: messages.slice(i, i + PART) };
+          },
+          async *grow({ job, steps }, { client, signal, cursor = 0 }): AsyncGenerator<StreamItem<number>> {
+            for (let step = Number(cursor) + 1; step <= steps; step++) {
+              if (await stopped(signal)) return void client.send('stopped', { job, step });
+              yield new StreamItem(step, step);
             }
-            return `grown in ${steps} steps`;
           },
         },
+        events: { ping: (sent, { client }) => client.send('pong', sent, { volatile: true }) },
       },
     });
   }

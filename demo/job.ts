@@ -1,54 +1,67 @@
-/** A call that takes its time: progress comes as events, and cancelling it stops the server. */
+/** A long job as a stream: each step is an item. It goes on after a cut where it was, and cancelling it stops the server. */
 
-import { type Client, SessionLostError } from 'holdfast';
+import { type Client, queued, stream } from 'holdfast';
 import type { Demo } from './contract.ts';
 import { byId, enable, set } from './dom.ts';
+import { job as words } from './words.ts';
 
 const STEPS = 40;
-const BUSY = 'The server is at it.';
 
 export function showJob(client: Client<Demo>): void {
   const start = byId<HTMLButtonElement>('grow');
   const cancel = byId<HTMLButtonElement>('cancel');
-  const progress = byId<HTMLProgressElement>('progress');
   const outcome = byId('outcome');
   let current = 0;
   let controller: AbortController | undefined;
+  /** The last step that has come. */
+  let last = 0;
+  /** How many connections it took so far. */
+  let connections = 0;
 
-  client.on('progress', ({ job, step }) => {
-    if (job !== String(current) || !controller) return;
-    set(outcome, BUSY);
-    progress.value = step / STEPS;
-    set(byId('step'), `Step ${step} of ${STEPS}`);
-  });
   client.on('stopped', ({ job, step }) => {
-    if (job === String(current)) set(outcome, `Cancelled; the server stopped before step ${step}.`);
+    if (job === String(current)) set(outcome, words.stopped(step));
   });
+  client.addEventListener('statechange', ({ previous }) => {
+    if (controller && previous.status === 'open' && last > 0) set(outcome, words.cut(last));
+  });
+  client.addEventListener('open', () => connections++);
+
+  function show(step: number): void {
+    if (outcome.textContent === words.cut(last)) set(outcome, words.wentOn(step));
+    else if (outcome.textContent === words.waiting) set(outcome, words.busy);
+    last = step;
+    byId<HTMLProgressElement>('progress').value = step / STEPS;
+    set(byId('step'), step === 0 ? '' : `Step ${step} of ${STEPS}`);
+  }
+
+  async function run(signal: AbortSignal): Promise<string> {
+    const isOpen = client.state.status === 'open';
+    show(0);
+    set(outcome, isOpen ? words.busy : words.waiting);
+    connections = isOpen ? 1 : 0;
+    for await (const step of stream(client, 'grow', { job: String(++current), steps: STEPS }, { signal })) {
+      if (step !== last + 1) return words.misplaced(step, last);
+      show(step);
+    }
+    return words.done(last, connections);
+  }
 
   start.addEventListener('click', async () => {
     if (controller) return;
     controller = new AbortController();
-    const job = String(++current);
     enable(start, false);
     enable(cancel, true);
-    progress.value = 0;
-    set(byId('step'), '');
-    set(outcome, client.state.status === 'open' ? BUSY : 'Waiting for a connection.');
     try {
-      set(outcome, `The server says: ${await client.call('grow', { job, steps: STEPS }, { signal: controller.signal })}.`);
+      set(outcome, await run(controller.signal));
     } catch (error) {
-      set(outcome, failure(error, outcome.textContent === BUSY));
+      set(outcome, error instanceof Error ? `${error.message}.` : String(error));
     }
     controller = undefined;
     enable(start, true);
     enable(cancel, false);
   });
-  cancel.addEventListener('click', () => controller?.abort());
-}
-
-function failure(error: unknown, wasSent: boolean): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'AbortError') return wasSent ? 'Cancelled; the server is being told.' : 'Cancelled before it was sent.';
-  if (error instanceof SessionLostError) return 'The connection was lost: done or not, nobody can know.';
-  return `${error.message}.`;
+  cancel.addEventListener('click', () => {
+    const waits = queued(client).some(({ name }) => name === 'grow');
+    controller?.abort(waits ? words.takenBack : words.cancelled);
+  });
 }

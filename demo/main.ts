@@ -6,9 +6,11 @@ import { drawMachine } from './diagram.ts';
 import { byId, drawer, enable, isEnabled, make, set, sync } from './dom.ts';
 import { showJob } from './job.ts';
 import { Room } from './room.ts';
+import { SessionStory } from './session.ts';
 import { showRoundTrips } from './sparkline.ts';
 import { type Entry, judge, type Tally, tally, type Verdict } from './tally.ts';
 import { Twin } from './twin.ts';
+import { Watch } from './watch.ts';
 import { count, detail, names, reasonOf } from './words.ts';
 
 const SHOWN = 60;
@@ -22,11 +24,18 @@ const show = drawer(draw);
 const room = new Room(client, {
   changed: show,
   log,
+  loaded: (offset) => watch.startsAt(offset),
+  restarted() {
+    log('The server had restarted.');
+    story.restarted();
+  },
   startedOver() {
     log('This is another server, which knows nothing of before: the room starts anew.');
     twin.forget();
   },
 });
+const watch = new Watch(client, room.me, log);
+const story = new SessionStory(client, room, (line) => log(line, 'good'));
 const twin = new Twin(`${server}/echo`, show);
 const light = drawMachine();
 light(client.state.status);
@@ -36,20 +45,15 @@ showRoundTrips(client);
 /** What the page says of itself; also for the console, and for tests. */
 function verdict(): Tally & Verdict {
   room.look();
-  const counts = tally(room.entries.values(), room.messages.size);
-  return { ...counts, ...judge(counts, room.shown, room.counted, client.state.status === 'open') };
+  const { shown, counted, again } = room;
+  const counts = tally(room.entries.values(), room.messages.size, again + client.stats.resent);
+  return { ...counts, ...judge(counts, { shown, counted, isOpen: client.state.status === 'open', mayRepeat: again > 0 }) };
 }
 
 // What happened, and why.
 client.addEventListener('statechange', ({ state, previous }) => {
   light(state.status); // each, however short
-  if (state.status === 'open') {
-    const { waiting } = verdict();
-    log(
-      waiting > 0 ? `Connected. ${count(waiting, 'message had waited and goes', 'messages had waited and go')} out first.` : 'Connected.',
-      'good',
-    );
-  } else if (state.status === 'waiting' || state.status === 'offline') {
+  if (state.status === 'waiting' || state.status === 'offline') {
     const seconds = ((state.retryAt - Date.now()) / 1_000).toFixed(1);
     log(
       `${reasonOf(state.cause)}. Attempt ${state.attempt} in ${seconds} s${state.status === 'offline' ? ', or when the network is back' : ''}.`,
@@ -60,7 +64,9 @@ client.addEventListener('statechange', ({ state, previous }) => {
   } else if (state.status === 'closed') log(detail(state, Date.now()), 'bad');
   show();
 });
-client.addEventListener('drop', ({ kind, name, reason }) => log(`Dropped: ${kind} "${name}" (${reason}).`, 'bad'));
+client.addEventListener('drop', ({ kind, name, reason }) => {
+  if (kind === 'publish') log(`Dropped: ${kind} "${name}" (${reason}).`, 'bad');
+});
 client.addEventListener('error', ({ error }) => {
   if (client.state.status === 'open') log(`${error.message}.`, 'bad');
 });
@@ -76,7 +82,7 @@ function draw(): void {
   set(byId('connect'), state.status === 'closed' || state.status === 'closing' ? 'Connect' : 'Close');
   for (const [name, value] of Object.entries(counts)) set(byId(`count-${name}`), String(value));
   drawTwin(counts);
-  drawOutbox([...room.entries.values()].filter(({ fate }) => fate === 'waiting'));
+  drawOutbox([...room.entries.values()].filter(({ fate }) => fate === 'queued'));
   drawRoom();
   tick();
 }
@@ -105,14 +111,14 @@ function drawOutbox(waiting: readonly Entry[]): void {
       if (row.firstChild) return;
       const button = make('button', { type: 'button', onclick: () => room.takeBack(id) }, 'Take back');
       button.setAttribute('aria-label', `Take back: ${said}`);
-      row.append(make('span', { className: 'said' }, said), button);
+      row.append(make('span', { className: 'said' }, said), make('span', { className: 'fate' }, 'queued'), button);
     },
   );
 }
 
 /** The newest first. */
 function drawRoom(): void {
-  const onTheWay = [...room.entries.values()].filter(({ id, fate }) => !room.messages.has(id) && fate !== 'waiting' && fate !== 'dropped');
+  const onTheWay = [...room.entries.values()].filter(({ id, fate }) => !room.messages.has(id) && fate !== 'queued' && fate !== 'dropped');
   const shown = [...room.messages.values(), ...onTheWay.map(({ id, text: said }) => ({ id, from: room.me, text: said }))];
   sync(
     byId('messages'),
@@ -135,8 +141,7 @@ function drawRoom(): void {
 
 function fateOf(entry: Entry | undefined): string {
   if (!entry) return '';
-  if (entry.fate === 'arrived') return entry.tries > 1 ? 'confirmed, sent twice' : 'confirmed';
-  return entry.fate === 'unsure' ? 'in doubt' : entry.fate;
+  return entry.fate === 'sent' && entry.again ? 'sent again' : entry.fate;
 }
 
 function log(line: string, kind: 'good' | 'wait' | 'bad' | 'note' = 'note'): void {
@@ -152,7 +157,7 @@ function tick(): void {
   const { state } = client;
   const isWaiting = state.status === 'waiting' || state.status === 'offline';
   const left = isWaiting ? Math.max(0, state.retryAt - Date.now()) / 1_000 : 0;
-  set(byId('detail'), detail(state, Date.now()));
+  set(byId('detail'), detail(state, Date.now(), story.summary));
   set(byId('countdown'), isWaiting ? `next attempt in ${left.toFixed(1)} s` : '\u00a0');
 }
 setInterval(tick, 100);

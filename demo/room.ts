@@ -1,21 +1,25 @@
 /**
  * The room: what is typed here is published on a channel, and what anybody publishes is shown.
  *
- * A message whose connection died before the server confirmed it may have arrived or not. The page does not guess: on the next connection it
- * asks which of them are there, and publishes the others again. Each has an id, so that one which comes twice is still one message.
- * What is not settled outlives a reload in the session storage.
+ * That each message arrives is the library's business, also when its connection is lost: as long as the session goes on it arrives once. What
+ * is left for the page is what no session outlives: a reload, and being closed. It keeps what is not settled in the session storage, and
+ * publishes it again under the same key, so that the server, while it remembers, publishes it once.
  */
 
-import { type Channel, type Client, ClosedError, type Receipt, SessionLostError } from 'holdfast';
-import type { Demo, Message } from './contract.ts';
+import { type Channel, type Client, type LoadContext, type Receipt, stream } from 'holdfast';
+import type { Arrivals, Demo, Message } from './contract.ts';
 import { remember } from './memory.ts';
 import type { Entry } from './tally.ts';
-import { count } from './words.ts';
+import { loaded } from './words.ts';
 
 export interface RoomEvents {
   changed(): void;
   log(text: string): void;
-  /** The server is another one, which knows nothing of before. */
+  /** Loaded, as far as this message. */
+  loaded(offset: number): void;
+  /** The server has been restarted since the room was loaded last. */
+  restarted(): void;
+  /** The demo was stopped and started: it knows nothing of before. */
   startedOver(): void;
 }
 
@@ -27,8 +31,10 @@ export class Room {
   readonly me: string;
   /** How many messages were typed here, those that were taken back included. */
   given: number;
-  /** How many of the messages typed here the server has counted, when it was asked last; undefined when that is out of date. */
-  counted: number | undefined;
+  /** What the server has counted of the messages typed here, when it was asked last; undefined when that is out of date. */
+  counted: Arrivals | undefined;
+  /** How many messages were published once more, since their session did not go on. */
+  again: number;
   readonly #client: Client<Demo>;
   readonly #channel: Channel<Message>;
   readonly #events: RoomEvents;
@@ -36,6 +42,8 @@ export class Room {
   #counting = false;
   /** Where the messages are kept, as far as that is known. */
   #archive: string | undefined;
+  /** Which run of the server they were loaded from. */
+  #run: string | undefined;
   /** How many messages were ever typed here, those that were taken back included. */
   #typed: number;
 
@@ -46,13 +54,14 @@ export class Room {
     this.me = stored?.me ?? newName();
     this.#typed = stored?.typed ?? 0;
     this.given = stored?.given ?? 0;
+    this.again = stored?.again ?? 0;
     this.#archive = stored?.archive;
-    for (const entry of stored?.entries ?? []) this.entries.set(entry.id, entry);
     this.#channel = client.channel('room');
-    this.#channel.subscribe((message) => this.#show(message));
-    this.#channel.addEventListener('gap', () => this.#events.log('The room may have missed something meanwhile: it is loaded again.'));
-    client.addEventListener('open', () => void this.#catchUp());
-    for (const entry of this.entries.values()) if (entry.fate === 'waiting') this.#publish(entry);
+    this.#channel.subscribe((message) => this.#show(message), { load: (context) => this.#load(context) });
+    for (const entry of stored?.entries ?? []) this.entries.set(entry.id, entry);
+    this.#publishOpen();
+    client.addEventListener('statechange', ({ previous }) => previous.status === 'closed' && this.#publishOpen());
+    client.addEventListener('open', () => this.#changed());
   }
 
   /** How many of the messages typed here are to be seen in the room. */
@@ -61,7 +70,8 @@ export class Room {
   }
 
   say(text: string): void {
-    const entry: Entry = { id: `${this.me}:${++this.#typed}`, text, fate: 'waiting', tries: 0 };
+    const number = ++this.#typed;
+    const entry: Entry = { id: `${this.me}:${number}`, number, key: newKey(), text, fate: 'queued', again: false };
     this.given++;
     this.entries.set(entry.id, entry);
     this.#publish(entry);
@@ -76,86 +86,73 @@ export class Room {
     this.#changed();
   }
 
-  #publish(entry: Entry): void {
-    entry.tries++;
-    const receipt = this.#channel.publish({ id: entry.id, from: this.me, text: entry.text });
-    this.#receipts.set(entry.id, receipt);
-    this.#follow(entry, receipt);
-    this.#changed();
-    receipt.acknowledged.then(
-      () => this.#settle(entry, 'arrived'),
-      () => this.#settle(entry, receipt.status === 'dropped' ? 'dropped' : 'unsure'),
-    );
-  }
-
   /** Takes over how far its messages are, where the receipts know better than this page. */
   look(): void {
-    for (const [id, receipt] of this.#receipts) {
+    for (const [id, { status }] of this.#receipts) {
       const entry = this.entries.get(id);
-      if (entry) this.#follow(entry, receipt);
+      if (entry && (status === 'queued' || status === 'sent')) entry.fate = status;
     }
   }
 
-  #follow(entry: Entry, { status }: Receipt<unknown>): void {
-    if (status === 'queued') entry.fate = 'waiting';
-    else if (status === 'sent') entry.fate = 'sent';
+  /** The session is lost: what was written and is not acknowledged is sent again in the next one. */
+  sentAgain(entries: readonly Entry[]): void {
+    for (const entry of entries) entry.again = true;
+    this.again += entries.length;
+  }
+
+  #publish(entry: Entry): void {
+    const { id, number, text, key } = entry;
+    const receipt = this.#channel.publish({ id, from: this.me, text, number }, { idempotent: key });
+    this.#receipts.set(id, receipt);
+    this.#changed();
+    receipt.acknowledged.then(
+      () => this.#settle(entry, 'acknowledged'),
+      () => this.#settle(entry, receipt.status === 'dropped' ? 'dropped' : 'in doubt'),
+    );
+  }
+
+  /** What came over from before: in old order, ahead of everything new. */
+  #publishOpen(): void {
+    for (const entry of this.entries.values()) {
+      if (entry.fate === 'in doubt') this.sentAgain([entry]);
+      if (entry.fate === 'in doubt' || (entry.fate === 'queued' && !this.#receipts.has(entry.id))) this.#publish(entry);
+    }
   }
 
   #settle(entry: Entry, fate: Entry['fate']): void {
     if (!this.entries.has(entry.id)) return; // taken back
     entry.fate = fate;
     this.#receipts.delete(entry.id);
+    const { status } = this.#client.state;
+    if (fate === 'in doubt' && status !== 'closing' && status !== 'closed') this.#publishOpen(); // too old for the library to do it
     this.#changed();
   }
 
-  /** On every connection: what was missed is loaded, and what is in doubt is cleared up. */
-  async #catchUp(): Promise<void> {
-    const ofFate = (...fates: Entry['fate'][]) => [...this.entries.values()].filter(({ fate }) => fates.includes(fate));
-    const unsure = ofFate('unsure');
-    const unseen = ofFate('unsure', 'arrived').filter(({ id }) => !this.messages.has(id));
-    try {
-      const [arrived, { archive, messages }] = await Promise.all([
-        this.#client.call(
-          'arrived',
-          unseen.map(({ id }) => id),
-        ),
-        this.#client.call('history'),
-      ]);
-      if (this.#archive !== undefined && this.#archive !== archive) await this.#startOver();
-      this.#archive = archive;
-      const missed = [...arrived, ...messages].filter((message) => this.#show(message)).length;
-      if (missed > 0) this.#events.log(`${count(missed, 'message')} of the room loaded.`);
-      this.#clearUp(unsure);
-    } catch (error) {
-      if (!isLoss(error)) reportError(error);
+  /** Loads the room: when it is entered, and when the channel may have missed something. Messages wait meanwhile. */
+  async #load({ reason, signal }: LoadContext): Promise<{ offset: number | undefined }> {
+    const settled = [...this.entries.values()].filter(({ fate }) => fate === 'acknowledged' || fate === 'dropped');
+    const all: Message[] = [];
+    let offset: number | undefined;
+    let [archive, run] = [this.#archive, this.#run];
+    for await (const part of stream(this.#client, 'history', undefined, { signal })) {
+      all.push(...part.messages);
+      ({ archive, run, offset } = part);
     }
-    this.#changed();
+    if (this.#run !== undefined && this.#run !== run) this.#events.restarted();
+    if (this.#archive !== undefined && this.#archive !== archive) this.#startOver(settled, new Set(all.map(({ id }) => id)));
+    this.#archive = archive;
+    this.#run = run;
+    const missed = all.filter((message) => this.#show(message)).length;
+    this.#events.loaded(offset ?? 0);
+    if (reason !== 'subscribed' || missed > 0) this.#events.log(loaded(missed, reason === 'subscribed'));
+    return { offset };
   }
 
-  /** What is in the room has arrived; the rest has not, and is sent again, unless that was done meanwhile. */
-  #clearUp(unsure: readonly Entry[]): void {
-    const open = unsure.filter(({ fate }) => fate === 'unsure');
-    const lost = open.filter(({ id }) => !this.messages.has(id));
-    for (const entry of open) if (this.messages.has(entry.id)) this.#settle(entry, 'arrived');
-    for (const entry of lost) this.#publish(entry);
-    if (open.length > 0)
-      this.#events.log(`${open.length} had been in doubt: ${open.length - lost.length} were there, ${lost.length} are sent again.`);
-  }
-
-  /** The demo was stopped and started: it knows what was sent since, and nothing of before. */
-  async #startOver(): Promise<void> {
-    const settled = [...this.entries.values()].filter(({ fate }) => fate === 'arrived' || fate === 'dropped');
-    const known = await this.#client.call(
-      'arrived',
-      settled.map(({ id }) => id),
-    );
+  /** What was settled and is not known there is as good as never said. */
+  #startOver(settled: readonly Entry[], known: ReadonlySet<string>): void {
     this.#events.startedOver();
     this.messages.clear();
-    for (const { id } of settled) this.entries.delete(id);
-    for (const message of known) {
-      this.entries.set(message.id, { ...message, fate: 'arrived', tries: 1 });
-      this.#show(message);
-    }
+    for (const { id } of settled) if (!known.has(id)) this.entries.delete(id);
     this.given = this.entries.size;
   }
 
@@ -177,16 +174,16 @@ export class Room {
     this.look();
     const isOpen = this.#client.state.status === 'open'; // then what waits leaves at the end of the task
     const entries = [...this.entries.values()].map((entry) => kept(entry, isOpen));
-    return { me: this.me, typed: this.#typed, given: this.given, archive: this.#archive, entries };
+    return { me: this.me, typed: this.#typed, given: this.given, again: this.again, archive: this.#archive, entries };
   }
 
   /** Asks the server for its count, once everything is settled. */
   async #count(): Promise<void> {
-    const isSettled = () => [...this.entries.values()].every(({ fate }) => fate === 'arrived' || fate === 'dropped');
+    const isSettled = () => [...this.entries.values()].every(({ fate }) => fate === 'acknowledged' || fate === 'dropped');
     if (this.#counting || this.entries.size === 0 || !isSettled() || this.#client.state.status !== 'open') return;
     this.#counting = true;
     const { size } = this.entries;
-    const counted = await this.#client.call('tally', this.me).catch(() => undefined);
+    const counted = await this.#client.call('arrivals', this.me).catch(() => undefined);
     this.#counting = false;
     if (counted !== undefined && size === this.entries.size && isSettled()) this.counted = counted;
     else if (counted !== undefined) void this.#count();
@@ -198,23 +195,23 @@ interface Stored {
   readonly me: string;
   readonly typed: number;
   readonly given: number;
+  readonly again: number;
   readonly archive: string | undefined;
   readonly entries: readonly Entry[];
 }
 
-/** As it is found again: what was written and not settled is in doubt, and what waited was never tried. */
+/** As it is found again: what was written and not acknowledged is in doubt. */
 function kept(entry: Entry, isOpen: boolean): Entry {
-  if (entry.fate === 'waiting' && !isOpen) return { ...entry, tries: entry.tries - 1 };
-  return entry.fate === 'arrived' || entry.fate === 'dropped' ? entry : { ...entry, fate: 'unsure' };
-}
-
-/** The connection went before the answer came: the next one asks again. */
-function isLoss(error: unknown): boolean {
-  return error instanceof SessionLostError || error instanceof ClosedError;
+  return entry.fate === 'sent' || (entry.fate === 'queued' && isOpen) ? { ...entry, fate: 'in doubt' } : entry;
 }
 
 function newName(): string {
   const kelps = ['Arame', 'Dabberlocks', 'Dulse', 'Kombu', 'Nori', 'Oarweed', 'Tangle', 'Wakame'];
   const [kelp = 0, number = 0] = crypto.getRandomValues(new Uint16Array(2));
   return `${kelps[kelp % kelps.length]} ${number.toString(36)}`;
+}
+
+/** A key that nobody can guess: the server tells apart by it what is published again. */
+function newKey(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

@@ -1,4 +1,7 @@
-/** Round trips, one a second, each a call that the server echoes. A second without an answer is a gap in the line. */
+/**
+ * Round trips, one a second, each an event that the server sends back. They are volatile, so that a cut loses them: a second without an answer
+ * is a gap in the line.
+ */
 
 import type { Client } from 'holdfast';
 import type { Demo } from './contract.ts';
@@ -8,27 +11,26 @@ const SECONDS = 60;
 const WIDTH = 600;
 const HEIGHT = 96;
 
-/** One second: how long the round trip took, in milliseconds, once that is known. */
+/** One second: when it was asked, and how long the round trip took, in milliseconds, once that is known. */
 interface Sample {
+  readonly asked: number;
   trip?: number;
 }
 
 export function showRoundTrips(client: Client<Demo>): void {
   const samples: Sample[] = [];
+  client.on('pong', (asked) => {
+    const sample = samples.find((each) => each.asked === asked);
+    if (sample) sample.trip = performance.now() - asked;
+    draw(samples);
+  });
   setInterval(() => {
-    const sample: Sample = {};
-    samples.push(sample);
+    const asked = performance.now();
+    samples.push({ asked });
     if (samples.length > SECONDS) samples.shift();
     draw(samples);
-    if (client.state.status !== 'open') return set(byId('trip-latest'), '–');
-    const start = performance.now();
-    client.call('echo', start).then(
-      () => {
-        sample.trip = performance.now() - start;
-        draw(samples);
-      },
-      () => {}, // the connection was lost: the gap says so
-    );
+    if (client.state.status === 'open') client.send('ping', asked, { volatile: true });
+    else set(byId('trip-latest'), '–');
   }, 1_000);
 }
 

@@ -2,7 +2,7 @@
 
 import { clampDelay, MAX_DELAY } from './core/backoff.ts';
 import { Calls } from './core/calls.ts';
-import { SessionLostError, TimeoutError } from './errors.ts';
+import { HoldfastError, ProtocolError, SessionLostError, TimeoutError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import type { Payload } from './wire/codec.ts';
 import { callError } from './wire/errors.ts';
@@ -20,20 +20,44 @@ import type { Capabilities } from './wire/protocol.ts';
  * - `unsupported`: the server does not take such a thing
  * - `volatile`: there was no connection at that moment
  * - `refused`: the server said no
+ * - `session-lost`: it was written, the session was lost before the server had acknowledged it, and `unacknowledged` says `drop`: it may
+ *   have arrived or not
  */
-export type DropCause = 'overflow' | 'expired' | 'replaced' | 'closed' | 'too-large' | 'unsupported' | 'volatile' | 'refused';
+export type DropCause =
+  | 'overflow'
+  | 'expired'
+  | 'replaced'
+  | 'closed'
+  | 'too-large'
+  | 'unsupported'
+  | 'volatile'
+  | 'refused'
+  | 'session-lost';
 
 /** What is to be written: the frame is made at that moment, since only then its id and the time left are known. */
 export interface Posting {
+  /** What it is to whoever sent it, and its name there. */
+  readonly kind: 'event' | 'call' | 'publish';
+  readonly name: string;
   readonly payload: Payload | undefined;
   /** What the server has to offer for it. */
   readonly needs?: keyof Capabilities | undefined;
+  /** Now or never: it has no number, and is never written again. */
+  readonly volatile?: boolean;
   /** The frame as it is to be written now. */
   frame(): Outgoing;
   /** It was written. */
   sent(): void;
   /** It will not be written. */
   dropped(reason: DropCause, error: Error): void;
+  /** The other side has it. */
+  acknowledged?(): void;
+  /** It was written, and what became of it will not be known. */
+  unknown?(error: Error): void;
+  /** Where it is written again, in another session, then not after this; monotonic milliseconds. */
+  again?(): number | undefined;
+  /** Takes it back while it waits; false when it does not. */
+  cancel(): boolean;
 }
 
 /** How it waits in line. */
@@ -50,6 +74,9 @@ export interface Waiting {
 
 /** A question: what it is called in errors, how long it may take, and the frame that asks it. */
 export interface Question {
+  readonly kind?: 'call' | 'publish';
+  readonly name: string;
+  /** What it is called in errors. */
   readonly what: string;
   readonly payload: Payload | undefined;
   readonly needs?: keyof Capabilities;
@@ -62,17 +89,31 @@ export interface Question {
   /** It was written. */
   sent?(): void;
   /** The other side has done it. Told at once: what follows in the same message may build upon it, and a promise would settle later. */
-  done?(): void;
+  done?(result: unknown): void;
   /** It was dropped before it was written. */
   dropped?(reason: DropCause, error: Error): void;
+  /**
+   * The session is lost in which it was written: until when it may be asked once more, in the next one, in monotonic milliseconds;
+   * undefined where it may not.
+   *
+   * @param received whether the other side is known to have it
+   */
+  again?(received: boolean): number | undefined;
+  /** It was taken back while it waited. */
+  cancelled?(): void;
+  /** An item of a streamed answer came; false when it was not granted. */
+  item?(data: unknown, cursor: unknown): boolean;
 }
 
 /** What a caller needs of the connection it calls on. */
 export interface CallerHost {
   readonly clock: Clock;
-  /** Puts it in line and returns how to take it out again. It may be written, or dropped, before this returns. */
+  /**
+   * Puts it in line and returns how to take it out again, which is true when it had not been written since. It may be written, or dropped,
+   * before this returns.
+   */
   post(posting: Posting, waiting?: Waiting): () => boolean;
-  /** Sends a frame that belongs to this connection. */
+  /** Sends a frame that belongs to the session. */
   write(frame: Outgoing): void;
 }
 
@@ -103,6 +144,11 @@ export class Caller {
     return asked.answer;
   }
 
+  /** Whether a question belongs to this connection alone; undefined when nobody waits for its answer. */
+  isDirect(id: number): boolean | undefined {
+    return this.#calls.get(id)?.isDirect;
+  }
+
   /** A final frame came in; what belongs to nothing is late, and ignored. */
   response(id: number, result: unknown): void {
     this.#calls.take(id)?.succeed(result);
@@ -112,9 +158,27 @@ export class Caller {
     this.#calls.take(id)?.fail(callError(error));
   }
 
-  /** The connection is gone: what was written will not be answered. */
-  lost(): void {
-    for (const asked of this.#calls.clear()) asked.lost();
+  /**
+   * An item of a streamed answer came in.
+   *
+   * @throws ProtocolError at one that was not asked for
+   */
+  item(id: number, data: unknown, cursor: unknown): void {
+    if (this.#calls.get(id)?.item(data, cursor) === false) throw new ProtocolError('An item came without credit');
+  }
+
+  /** The connection is gone, and the session goes on: what belonged to the connection alone will not be answered. */
+  disconnected(): void {
+    for (const asked of this.#calls.clear((each) => each.isDirect)) asked.lost();
+  }
+
+  /**
+   * The session is gone: what was written will not be answered. Returns what is to be asked once more, in the order in which it was asked.
+   *
+   * @param mayAsk whether anything is
+   */
+  lost(mayAsk = false): Posting[] {
+    return this.#calls.clear().flatMap((asked) => asked.lost(mayAsk) ?? []);
   }
 
   /** No answer is waited for any more. */
@@ -133,7 +197,10 @@ class Asked {
   #reject: (error: unknown) => void = () => {};
   readonly #deadline: number;
   readonly #timer: unknown;
+  readonly #posting: Posting;
   #id: number | undefined;
+  #written = false;
+  #received = false;
   #withdraw: (() => boolean) | undefined;
   #over = false;
 
@@ -149,35 +216,59 @@ class Asked {
     // A timeout that no timer can hold is none.
     if (question.timeout <= MAX_DELAY) this.#timer = host.clock.setTimeout(this.#expire, clampDelay(question.timeout));
     question.signal?.addEventListener('abort', this.#abort);
-  }
-
-  post(): void {
-    const { payload, needs, waiting } = this.#question;
-    const posting: Posting = {
+    const { kind = 'call', name, payload, needs } = question;
+    this.#posting = {
+      kind,
+      name,
       payload,
       needs,
       frame: () => {
-        this.#id = this.#calls.ask(this);
-        return this.#question.frame(this.#id, Math.max(0, this.#deadline - this.#host.clock.now()));
+        this.#id = calls.ask(this);
+        return question.frame(this.#id, Math.max(0, this.#deadline - host.clock.now()));
       },
-      sent: () => this.#question.sent?.(),
+      sent: () => {
+        if (!this.#written) question.sent?.();
+        this.#written = true;
+      },
+      acknowledged: () => {
+        this.#received = true;
+      },
       dropped: (reason, error) => {
-        if (this.#id !== undefined) this.#calls.take(this.#id);
-        this.#question.dropped?.(reason, error);
-        this.fail(reason === 'expired' ? this.#late() : error);
+        this.#forget();
+        question.dropped?.(reason, error);
+        this.fail(reason !== 'expired' ? error : host.clock.now() < this.#deadline ? this.#lostError() : this.#late());
+      },
+      again: () => question.again?.(this.#received),
+      cancel: () => {
+        if (this.#over || this.#withdraw?.() !== true) return false;
+        question.cancelled?.();
+        this.fail(new HoldfastError('CANCELLED', 'It was taken back'));
+        return true;
       },
     };
+  }
+
+  /** Whether it belongs to this connection alone. */
+  get isDirect(): boolean {
+    return this.#question.waiting?.direct === true;
+  }
+
+  post(): void {
     try {
-      this.#withdraw = this.#host.post(posting, { expiresAt: this.#deadline, ...waiting });
+      this.#withdraw = this.#host.post(this.#posting, { expiresAt: this.#deadline, ...this.#question.waiting });
     } catch (error) {
       this.#end();
       throw error;
     }
   }
 
+  item(data: unknown, cursor: unknown): boolean {
+    return this.#question.item?.(data, cursor) === true;
+  }
+
   succeed(result: unknown): void {
     this.#end();
-    this.#question.done?.();
+    this.#question.done?.(result);
     this.#resolve(result);
   }
 
@@ -186,18 +277,27 @@ class Asked {
     this.#reject(error);
   }
 
-  lost(): void {
-    this.fail(
-      new SessionLostError(`The connection was lost before ${this.#question.what} was answered: it may have been executed or not`, true),
-    );
+  /** Nothing will be answered in this session any more. Returns what is to be asked once more in the next one. */
+  lost(mayAsk = false): Posting | undefined {
+    if (mayAsk && this.#question.again?.(this.#received) !== undefined) {
+      this.#id = undefined; // it has another one next time
+      return this.#posting;
+    }
+    this.fail(this.#lostError());
+    return undefined;
   }
 
   readonly #abort = () => this.#giveUp(this.#question.signal?.reason);
   readonly #expire = () => this.#giveUp(this.#late());
 
+  #lostError(): SessionLostError {
+    const { what } = this.#question;
+    return new SessionLostError(`The connection was lost before ${what} was answered: it may have been executed or not`, true);
+  }
+
   #late(): TimeoutError {
     const { what, timeout } = this.#question;
-    const written = this.#id !== undefined;
+    const written = this.#written;
     return new TimeoutError(`${what} ${written ? 'was not answered' : 'could not be sent'} within ${timeout} ms`, written);
   }
 
@@ -205,8 +305,14 @@ class Asked {
   #giveUp(error: unknown): void {
     if (this.#over) return;
     this.fail(error);
-    if (this.#id === undefined) this.#withdraw?.();
-    else if (this.#calls.take(this.#id)) this.#host.write({ type: 'cancel', id: this.#id });
+    const id = this.#id;
+    const isPending = this.#forget();
+    if (!this.#withdraw?.() && isPending && id !== undefined) this.#host.write({ type: 'cancel', id });
+  }
+
+  /** Its answer is not waited for any more; true when it was. */
+  #forget(): boolean {
+    return this.#id !== undefined && this.#calls.take(this.#id) !== undefined;
   }
 
   #end(): void {

@@ -1,11 +1,14 @@
 /** A channel: what others publish, as events, to handlers, or in a `for await` loop. It sees the client as a small {@link ChannelHost}. */
 
 import type { Waiting } from './caller.ts';
+import { show } from './checks.ts';
 import type { ChannelState } from './core/subscriptions.ts';
 import { ClosedError } from './errors.ts';
 import { OurEventTarget } from './event-target.ts';
 import { ChannelMessageEvent, ChannelStateEvent, GapEvent } from './events.ts';
+import type { Clock } from './io/clock.ts';
 import { MessageIterator } from './iterator.ts';
+import { type Load, Loader } from './loader.ts';
 import { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { guarded } from './report.ts';
@@ -46,6 +49,11 @@ export interface Subscription {
 
 /** How a message is published. A bad value is a `TypeError` that names it. */
 export interface PublishOptions extends Pick<Waiting, 'key' | 'priority'> {
+  /**
+   * The server publishes it once, also where it is sent again because a session was lost; a text is a key of your own, for messages that a
+   * page publishes again after it was loaded again. @default false
+   */
+  readonly idempotent?: boolean | string;
   /** Milliseconds it may take until the server has confirmed it, 1 or more, the time in the outbox included. @default Infinity */
   readonly ttl?: number;
 }
@@ -60,8 +68,10 @@ export interface Published {
 export interface ChannelHost {
   /** Whether the client is closed. */
   readonly isOver: boolean;
-  /** Most messages that an iterator holds. */
+  /** Most messages that an iterator holds, or that wait for a snapshot. */
   readonly iteratorBuffer: number;
+  readonly clock: Clock;
+  readonly random: () => number;
   /** Nobody wants the channel any more: unless that changes within the tick, the server is told. */
   idle(channel: Channel): void;
   stateOf(channel: string): ChannelState;
@@ -69,11 +79,17 @@ export interface ChannelHost {
   publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published>;
   /** An iterator had no room for a message. */
   overflowed(channel: string, data: unknown): void;
+  /** Something of the user's has failed. */
+  failed(error: Error): void;
 }
 
 interface Listener<T> {
   message(data: T, info: MessageInfo): void;
   ready(): void;
+  /** Messages may be missing here. */
+  gap?(): void;
+  /** Nobody listens any more. */
+  removed?(): void;
   failed(error: Error): void;
   /** The client is closed; `error` unless it was asked to. */
   closed(error: Error | undefined): void;
@@ -137,8 +153,11 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
    * handler throws goes to `reportError`, or `console.error` where there is none, and harms no other.
    *
    * @param handler called with the data and what else is known about the message
-   * @param options for how long
+   * @param options for how long, and from where
    * @param options.signal aborting it unsubscribes
+   * @param options.load fetches what the handler starts from, when the channel is confirmed and after every gap; messages wait until it
+   * resolves. What it returns may have an `offset`: messages up to there are part of it. Where it throws or rejects, there is an `error`
+   * event of the client, and it is asked again, with a backoff
    * @returns when it is confirmed, and how to end it
    *
    * @example
@@ -146,14 +165,29 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
    * const { ready } = client.channel('room:kelp').subscribe((message) => console.log(message), { signal: controller.signal });
    * ready.catch((error) => console.warn('refused', error));
    * controller.abort(); // unsubscribes
+   *
+   * @example
+   * let snapshot: { messages: unknown[]; offset: number };
+   * client.channel('room:kelp').subscribe((message) => snapshot.messages.push(message), {
+   *   load: async ({ channel, signal }) => {
+   *     snapshot = (await client.call('history', channel, { signal })) as typeof snapshot;
+   *     return snapshot;
+   *   },
+   * });
    */
-  subscribe(handler?: (data: T, info: MessageInfo) => void, { signal }: { readonly signal?: AbortSignal } = {}): Subscription {
+  subscribe(
+    handler?: (data: T, info: MessageInfo) => void,
+    { signal, load }: { readonly signal?: AbortSignal | undefined; readonly load?: Load | undefined } = {},
+  ): Subscription {
+    if (load !== undefined && typeof load !== 'function') throw new TypeError(`Option "load" got ${show(load)}; it takes a function`);
     const ready = new Outcome<void>();
+    const message = (data: T, info: MessageInfo) => void guarded(() => handler?.(data, info));
     const listener: Listener<T> = {
-      message: (data, info) => handler?.(data, info),
+      message,
       ready: () => ready.succeed(),
       failed: (error) => ready.fail(error),
       closed: (error) => ready.fail(error ?? new ClosedError()),
+      ...(load && this.#loading(load, message, ready)),
     };
     const unsubscribe = () => {
       signal?.removeEventListener('abort', unsubscribe);
@@ -179,7 +213,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
    * one gets its own messages too, from `holdfast/server`. On a closed client the message is dropped.
    *
    * @param data JSON, or an ArrayBuffer or view as a whole; encoded at once
-   * @param options `ttl`, `key` and `priority`
+   * @param options `ttl`, `key`, `priority` and `idempotent`
    * @returns what becomes of it
    * @throws `TypeError` at what cannot be sent and at a bad option, {@link QueueFullError} when the outbox has no room,
    * {@link MessageTooLargeError} and {@link UnsupportedError} when it is known that the server does not take it
@@ -231,10 +265,15 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   changed(state: ChannelState, recovered: boolean): void {
     this.dispatchEvent(new ChannelStateEvent(state));
     if (state.status === 'subscribed') {
-      if (this.#confirmed && !recovered) this.dispatchEvent(new GapEvent('reconnected'));
+      if (this.#confirmed && !recovered) this.#gap();
       this.#confirmed = true;
       for (const listener of [...this.#listeners]) listener.ready();
     } else if (state.status === 'failed') for (const listener of [...this.#listeners]) listener.failed(state.error);
+  }
+
+  #gap(): void {
+    for (const listener of [...this.#listeners]) listener.gap?.();
+    this.dispatchEvent(new GapEvent('reconnected'));
   }
 
   /** @internal The server is told that nobody wants it: what comes later is another subscription. */
@@ -247,6 +286,37 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     for (const listener of [...this.#listeners]) listener.closed(error);
   }
 
+  /** How a handler listens that starts from a snapshot. */
+  #loading(load: Load, message: Listener<T>['message'], ready: Outcome<void>): Listener<T> {
+    const { clock, random, iteratorBuffer } = this.#host;
+    const failed = (error: unknown) => this.#host.failed(error instanceof Error ? error : new Error(String(error)));
+    const loader = new Loader<T>({ channel: this.name, clock, random, limit: iteratorBuffer, load, message, failed });
+    let begun = false;
+    return {
+      message: (data, info) => loader.message(data, info),
+      ready: () => {
+        if (!begun) loader.begin('subscribed');
+        begun = true;
+        ready.succeed();
+      },
+      gap: () => {
+        loader.begin('reconnected');
+        begun = true;
+      },
+      failed: (error) => {
+        loader.stop();
+        begun = false;
+        ready.fail(error);
+      },
+      closed: (error) => {
+        loader.stop();
+        begun = false;
+        ready.fail(error ?? new ClosedError());
+      },
+      removed: () => loader.stop(),
+    };
+  }
+
   #add(listener: Listener<T>): void {
     this.#listeners.add(listener);
     this.#host.want(this.name, this.#params === undefined ? undefined : JSON.parse(this.#params));
@@ -255,6 +325,8 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   }
 
   #remove(listener: Listener<T>): void {
-    if (this.#listeners.delete(listener) && !this.isWanted) this.#host.idle(this as Channel);
+    if (!this.#listeners.delete(listener)) return;
+    listener.removed?.();
+    if (!this.isWanted) this.#host.idle(this as Channel);
   }
 }

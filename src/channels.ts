@@ -3,7 +3,7 @@
 import type { DropCause, Question } from './caller.ts';
 import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
 import type { Delivery } from './conversation.ts';
-import { type ChannelState, Subscriptions, type Wish } from './core/subscriptions.ts';
+import { type ChannelState, type Confirmed, Subscriptions, type Wish } from './core/subscriptions.ts';
 import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { type PublishingHost, publish } from './publishing.ts';
@@ -14,6 +14,7 @@ import type { Declaration, SubscribeResult } from './wire/frames.ts';
 /** What the channels need of the client. */
 export interface ChannelsHost extends PublishingHost {
   readonly clock: Clock;
+  readonly random: () => number;
   readonly iteratorBuffer: number;
   /** Milliseconds the server may take to confirm a channel. */
   readonly timeout: number;
@@ -53,6 +54,14 @@ export class ChannelDirectory implements ChannelHost {
     return this.#host.iteratorBuffer;
   }
 
+  get clock(): Clock {
+    return this.#host.clock;
+  }
+
+  get random(): () => number {
+    return this.#host.random;
+  }
+
   /** The channel of that name: always the same object. */
   get(name: string, params: unknown): Channel {
     const channel = this.#channels.get(name) ?? new Channel(name, this);
@@ -65,7 +74,7 @@ export class ChannelDirectory implements ChannelHost {
   declarations(): Declaration[] {
     this.#releaseIdle();
     this.#declared = this.#subscriptions.ask();
-    return this.#declared.map(({ channel, params }) => ({ channel, ...(params !== undefined && { params }) }));
+    return this.#declared.map(declarationOf);
   }
 
   /** The server has answered to the declarations; what it left out, and what came since, is asked for now. True when nothing was missed. */
@@ -74,12 +83,14 @@ export class ChannelDirectory implements ChannelHost {
     let recovered = true;
     for (const wish of this.#declared) {
       const result = answers.get(wish.channel);
+      const before = this.#channels.get(wish.channel)?.wasSubscribed === true;
       if (!result) this.#subscriptions.unanswered(wish);
+      else if (result.error) this.#refused(wish, callError(result.error));
+      if (!result || result.error) recovered &&= !before;
       else {
-        recovered &&= result.recovered === true || !this.#channels.get(wish.channel)?.wasSubscribed;
-        const error = result.error ? callError(result.error) : undefined;
-        // Given up between hello and welcome: the server does not know.
-        if (!this.#answered(wish, error, result.recovered === true) && !error) this.#unsubscribe(wish.channel);
+        const isRecovered = this.#confirmed(wish, result);
+        recovered &&= isRecovered !== false || !before;
+        if (isRecovered === undefined) this.#unsubscribe(wish.channel); // given up between hello and welcome: the server does not know
       }
     }
     this.#declared = [];
@@ -91,6 +102,7 @@ export class ChannelDirectory implements ChannelHost {
   lost(): void {
     this.#host.clock.clearTimeout(this.#demandTimer);
     this.#demandTimer = undefined;
+    this.#demandedAt.clear();
     for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
   }
 
@@ -103,10 +115,15 @@ export class ChannelDirectory implements ChannelHost {
   deliver(frame: Exclude<Delivery, { type: 'event' }>): void {
     const { channel } = frame;
     if (frame.type === 'unsubscribe') this.#ended(channel, frame.resubscribe ? undefined : callError(frame.error ?? { code: 'ABORTED' }));
-    else if (this.#subscriptions.delivers(channel)) {
-      const { data, offset, from } = frame;
-      this.#channels.get(channel)?.receive(data, { channel, offset: offset ?? undefined, from: from ?? undefined });
-    }
+    else this.#received(frame);
+  }
+
+  #received({ channel, data, offset, from }: Extract<Delivery, { type: 'message' }>): void {
+    const passage = this.#subscriptions.arrived(channel, offset ?? undefined);
+    if (passage === 'next') this.#channels.get(channel)?.receive(data, { channel, offset: offset ?? undefined, from: from ?? undefined });
+    if (passage !== 'hole') return;
+    this.#changed(channel, false);
+    this.#askAgain(channel);
   }
 
   idle(channel: Channel): void {
@@ -131,6 +148,10 @@ export class ChannelDirectory implements ChannelHost {
     return publish(this.#host, channel, data, options);
   }
 
+  failed(error: Error): void {
+    this.#host.failed(error);
+  }
+
   overflowed(channel: string, data: unknown): void {
     this.#host.dropped('message', channel, data, 'overflow');
   }
@@ -151,24 +172,25 @@ export class ChannelDirectory implements ChannelHost {
     const unsupported = this.#host.unsupported();
     if (!this.#host.isOpen() && !unsupported) return;
     for (const wish of this.#subscriptions.ask()) {
-      const { channel, params } = wish;
+      const { channel } = wish;
       if (unsupported) {
-        this.#answered(wish, unsupported, false);
+        this.#refused(wish, unsupported);
         continue;
       }
       const failed = (error: Error) => {
         if (error instanceof SessionLostError || error instanceof ClosedError) return;
-        const current = this.#answered(wish, asCallError(error), false);
+        const current = this.#refused(wish, asCallError(error));
         if (current && error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
       };
       this.#host
         .ask({
+          name: channel,
           what: `the subscription to ${channel}`,
           payload: undefined,
           timeout: this.#host.timeout,
           waiting: { direct: true },
-          frame: (id) => ({ type: 'subscribe', id, channel, ...(params !== undefined && { params }) }),
-          done: () => this.#answered(wish, undefined, false),
+          frame: (id) => ({ type: 'subscribe', id, ...declarationOf(wish) }),
+          done: (result) => this.#confirmed(wish, Object(result) as Confirmed),
         })
         .catch(failed);
     }
@@ -176,15 +198,23 @@ export class ChannelDirectory implements ChannelHost {
 
   #unsubscribe(channel: string): void {
     const frame = (id: number) => ({ type: 'unsubscribe', id, channel }) as const;
-    const question = { what: `leaving ${channel}`, payload: undefined, timeout: Infinity, waiting: { direct: true }, frame };
+    const question = { name: channel, what: `leaving ${channel}`, payload: undefined, timeout: Infinity, waiting: { direct: true }, frame };
     this.#host.ask(question).catch(() => {}); // it has left in any case
   }
 
-  #answered(wish: Wish, error: HoldfastError<string> | undefined, recovered: boolean): boolean {
-    const current = this.#subscriptions.answer(wish, error);
-    if (current) this.#changed(wish.channel, recovered);
-    if (current && error) this.#host.failed(error);
-    return current;
+  #refused(wish: Wish, error: HoldfastError<string>): boolean {
+    const isCurrent = this.#subscriptions.refused(wish, error);
+    if (!isCurrent) return false;
+    this.#changed(wish.channel, false);
+    this.#host.failed(error);
+    return true;
+  }
+
+  /** True when nothing was missed; undefined when it matters no more. */
+  #confirmed(wish: Wish, confirmed: Confirmed): boolean | undefined {
+    const isRecovered = this.#subscriptions.confirmed(wish, confirmed);
+    if (isRecovered !== undefined) this.#changed(wish.channel, isRecovered);
+    return isRecovered;
   }
 
   /** The server ended a subscription, and wants it back where there is no error. */
@@ -192,6 +222,11 @@ export class ChannelDirectory implements ChannelHost {
     if (!this.#subscriptions.ended(channel, error)) return;
     this.#changed(channel, false);
     if (error) return this.#host.failed(error);
+    this.#askAgain(channel);
+  }
+
+  /** The server is asked again, at once, but not over and over. */
+  #askAgain(channel: string): void {
     const { clock } = this.#host;
     const next = (this.#demandedAt.get(channel) ?? -Infinity) + RESUBSCRIBE_EVERY;
     const delay = Math.max(0, next - clock.now());
@@ -206,6 +241,10 @@ export class ChannelDirectory implements ChannelHost {
   #changed(name: string, recovered: boolean): void {
     this.#channels.get(name)?.changed(this.stateOf(name), recovered);
   }
+}
+
+function declarationOf({ channel, params, position }: Wish): Declaration {
+  return { channel, ...(params !== undefined && { params }), ...position };
 }
 
 function asCallError(error: Error): CallError {

@@ -1,6 +1,6 @@
 /** The options of `Client`: what they are, their defaults, and what they take. */
 
-import { type Check, Checker, callback, count, has, object, period } from './checks.ts';
+import { boolean, type Check, Checker, callback, count, has, object, period } from './checks.ts';
 import type { AttemptContext, ConnectionOptions } from './connection.ts';
 import type { OutboxLimits } from './core/outbox.ts';
 import { type CommonOptions, commonChecks, connectionOptions, MAX_BYTES, queueBounds } from './options.ts';
@@ -31,6 +31,12 @@ export interface ClientOptions extends CommonOptions {
   readonly auth?: (context: AttemptContext & { readonly signal: AbortSignal }) => unknown;
   /** Bounds of what waits to be written. @default 8 MiB, and an error when it is full */
   readonly outbox?: Partial<OutboxLimits>;
+  /**
+   * What becomes of events and published messages that were written and not acknowledged when a session is lost, so that nobody knows
+   * whether they arrived. `resend`: they are sent again, first and in order, and may arrive twice. `drop`: each is a `drop` event with the
+   * reason `session-lost`. @default 'resend'
+   */
+  readonly unacknowledged?: 'resend' | 'drop';
   /** How long a call may take, the time in the outbox included, and the confirmation of a channel; Infinity for no limit. @default 30000 */
   readonly callTimeout?: number;
   /** The largest message taken from the server, 1024 or more. It is told; a larger one ends the connection (4003). @default 262144 */
@@ -47,6 +53,7 @@ export interface ClientOptions extends CommonOptions {
 export interface ClientSettings extends ConnectionOptions {
   readonly protocol: Protocol;
   readonly outbox: OutboxLimits;
+  readonly unacknowledged: 'resend' | 'drop';
   readonly callTimeout: number;
   readonly messageLimit: number;
   readonly maxConcurrentCalls: number;
@@ -60,6 +67,7 @@ const checks: Record<keyof ClientOptions, Check> = {
   subprotocol: [(value) => value === false, 'false'],
   auth: callback,
   outbox: object,
+  unacknowledged: [(value) => value === 'resend' || value === 'drop', "'resend' or 'drop'"],
   callTimeout: period,
   messageLimit: [(value) => Number.isSafeInteger(value) && (value as number) >= 1_024, 'a whole number of bytes, 1024 or more'],
   maxConcurrentCalls: count,
@@ -81,6 +89,7 @@ export function settleClient(options: ClientOptions): ClientSettings {
   checker.warn();
   return {
     protocol: holdfast,
+    unacknowledged: 'resend',
     callTimeout: 30_000,
     messageLimit: 262_144,
     maxConcurrentCalls: 256,
@@ -92,18 +101,25 @@ export function settleClient(options: ClientOptions): ClientSettings {
   };
 }
 
-const callChecks: Record<string, Check> = { timeout: period, signal: has('addEventListener', 'removeEventListener') };
-const sendChecks: Record<string, Check> = {
+const idempotent: Check = [(value) => typeof value === 'boolean' || (typeof value === 'string' && value !== ''), 'true, false or a key'];
+const callChecks: Record<string, Check> = {
+  timeout: period,
+  signal: has('addEventListener', 'removeEventListener'),
+  idempotent,
+};
+const waitingChecks: Record<string, Check> = {
   ttl: period,
   key: [(value) => typeof value === 'string', 'a string'],
   priority: [(value) => Number.isFinite(value), 'a number'],
-  volatile: [(value) => typeof value === 'boolean', 'true or false'],
 };
+const publishChecks = { ...waitingChecks, idempotent };
+const sendChecks = { ...waitingChecks, volatile: boolean };
+const EACH: Record<'call' | 'send' | 'publish', Record<string, Check>> = { call: callChecks, send: sendChecks, publish: publishChecks };
 
 /** Checks what is given with a single message or call. */
-export function checkEach<T extends object>(options: T, kind: 'call' | 'send'): T {
+export function checkEach<T extends object>(options: T, kind: 'call' | 'send' | 'publish'): T {
   const checker = new Checker();
-  const given = checker.given(options, kind === 'call' ? callChecks : sendChecks);
+  const given = checker.given(options, EACH[kind]);
   checker.warn();
   return given;
 }

@@ -20,7 +20,10 @@ export interface ClientEventMap {
 
 /** How an event is sent. A bad value is a `TypeError` that names it. */
 export interface SendOptions {
-  /** Now or never: without a connection, or when it is lost before the event is written, the event is dropped. @default false */
+  /**
+   * Now or never: without a connection, or when it is lost before the event is written, the event is dropped. It is written once at most, in
+   * no order with the rest, and never acknowledged. @default false
+   */
   readonly volatile?: boolean;
   /** Milliseconds it may wait for a connection, 1 or more; then it is dropped as `expired`. @default Infinity */
   readonly ttl?: number;
@@ -36,11 +39,17 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds, 1 or more, the time in the outbox included; Infinity for no limit. @default the `callTimeout` of the client */
   readonly timeout?: number;
+  /**
+   * The server executes it once, also where it is sent again because a session was lost: then the call goes on instead of rejecting, for as
+   * long as the server remembers outcomes. A text is a key of your own, for calls that a page makes again after it was loaded again: the same
+   * key with other parameters is refused with INVALID_ARGUMENT. @default false
+   */
+  readonly idempotent?: boolean | string;
 }
 
 /** What a handler of a call is told beside the parameters. */
 export interface CallContext {
-  /** Aborted when the caller cancels, its timeout is over, or the connection is lost: nobody waits for the result any more. */
+  /** Aborted when the caller cancels, its timeout is over, or the session is lost: nobody waits for the result any more. */
   readonly signal: AbortSignal;
 }
 
@@ -50,7 +59,7 @@ export interface CloseOptions {
   readonly code?: number;
   /** Up to 123 bytes of UTF-8 (RFC 6455, section 5.5), for the server and the `close` event. @default '' */
   readonly reason?: string;
-  /** Milliseconds that what waits, and calls that are not answered, may take first. @default 0 */
+  /** Milliseconds that what waits, what is not acknowledged, and calls that are not answered may take first. @default 0 */
   readonly drain?: number;
 }
 
@@ -60,23 +69,31 @@ export interface ClientStats {
   readonly roundTrip: number;
   /** Connections that opened. */
   readonly connections: number;
+  /** Connections that went on with the session of the one before. */
+  readonly resumed: number;
   /** Events, calls and published messages that were written. */
   readonly sent: number;
-  /** Calls and published messages that the server answered, refusals not counted. */
+  /** Events that the server acknowledged, and calls and published messages that it answered, refusals not counted. */
   readonly acknowledged: number;
   /** Events, channel messages and calls that came in, handled or not. */
   readonly received: number;
   /** `drop` events. */
   readonly dropped: number;
   /**
-   * Events and published messages written to a connection that was lost, or given up, before the server gave a sign of having got them:
-   * they may have arrived or not.
+   * Events and published messages of which nobody will know whether they arrived: written, and then the client was closed, or a connection
+   * without a session was lost, before the server gave a sign of having got them.
    */
   readonly unconfirmed: number;
   /** Events, calls and published messages that wait in the outbox now. */
   readonly queuedMessages: number;
   /** Bytes that wait in the outbox now, as {@link OutboxLimits} counts them. */
   readonly queuedBytes: number;
+  /** Frames that were written and that the server has not acknowledged yet: written again if the connection is lost now. */
+  readonly unacknowledgedMessages: number;
+  /** Bytes of these frames, text as UTF-8. */
+  readonly unacknowledgedBytes: number;
+  /** Frames that were written again, on another connection, since the client was made. */
+  readonly resent: number;
   /** Calls, published messages and subscriptions that were written and are not answered yet. */
   readonly pendingCalls: number;
   /** WebSocket messages that were sent after the welcome; one may carry up to 64 frames. */

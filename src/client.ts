@@ -26,6 +26,8 @@ import {
   UnhandledEvent,
   type Unsent,
 } from './events.ts';
+import { register } from './internals.ts';
+import { Keys } from './keys.ts';
 import { Outcome } from './outcome.ts';
 import { OutgoingEvent, type OutgoingEventHost } from './outgoing-event.ts';
 import type { Receipt } from './receipt.ts';
@@ -44,8 +46,10 @@ const DRAIN_LOOK = 25;
  * outbox and goes out first; what is written in one task leaves as one message. Whatever cannot be sent after all is a `drop` event or a
  * rejected promise. Data is JSON, or an ArrayBuffer or view as a whole, which arrives as a `Uint8Array`.
  *
- * What it cannot promise yet: what was written to a connection that turned out to be dead may have arrived or not; calls reject then
- * with `maybeExecuted`, and events are counted in `stats.unconfirmed`.
+ * With a server that has sessions (`capabilities.resume`) a lost connection takes nothing and doubles nothing: what was written and not
+ * acknowledged is written again on the next one, in order, calls are answered there, and handlers run on. Where the session itself is lost,
+ * or there is none, what was written may have arrived or not: calls reject with a {@link SessionLostError}, unless they are `idempotent`;
+ * events and published messages are sent again (`unacknowledged`), or, without sessions, counted in `stats.unconfirmed`.
  *
  * Its lifecycle is told by the events of {@link ClientEventMap}. Where the platform has `Symbol.asyncDispose`, `await using` closes it.
  *
@@ -65,8 +69,11 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   readonly #handlers = new Map<string, Answerer>();
   readonly #counts = { sent: 0, acknowledged: 0, received: 0, dropped: 0, unconfirmed: 0 };
   readonly #outgoing: OutgoingEventHost;
+  readonly #keys = new Keys();
   /** Settles `connect()` and `close()`. */
   #opening: Outcome<void> | undefined;
+  /** How often it was closed, for whatever reason. */
+  #lives = 0;
   /** How often `close()` was called: the last word counts. */
   #closes = 0;
   #closing: Outcome<void> | undefined;
@@ -80,11 +87,15 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     super();
     this.#settings = settleClient(options);
     this.#signal = options.signal;
-    const { clock, iteratorBuffer, callTimeout } = this.#settings;
+    const { clock, random, iteratorBuffer, callTimeout, unacknowledged } = this.#settings;
     this.#channels = new ChannelDirectory({
       clock,
+      random,
+      remembers: (since) => this.#remembers(since),
+      newKey: () => this.#keys.next(),
       iteratorBuffer,
       timeout: callTimeout,
+      resends: unacknowledged === 'resend',
       isOpen: () => this.#conversation.isOpen,
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
@@ -104,6 +115,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       lost: (loss, willReconnect, unsent) => this.#lost(loss, willReconnect, unsent),
       failed: report,
     });
+    register(this, this.#conversation);
     this.#outgoing = {
       clock,
       volatile: new Set(),
@@ -111,8 +123,10 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       confirms: () => this.capabilities.resume,
       sent: () => {
         this.#counts.sent++;
-        this.#conversation.confirmation.wrote();
+        if (!this.capabilities.resume) this.#conversation.confirmation.wrote();
       },
+      acknowledged: () => this.#counts.acknowledged++,
+      unknown: () => this.#counts.unconfirmed++,
       dropped: (name, payload, reason, error) => this.#dropped('event', name, decodePayload(payload), reason, error),
     };
     const { asyncDispose } = Symbol as { readonly asyncDispose?: symbol };
@@ -134,7 +148,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 
   /** Counters since the client was made, and what is under way now: a copy, for dashboards. */
   get stats(): ClientStats {
-    const { roundTrip, traffic, queued, pendingCalls, confirmation } = this.#conversation;
+    const { roundTrip, traffic, queued, pendingCalls, confirmation, unacknowledged, resent } = this.#conversation;
     return {
       roundTrip,
       ...traffic,
@@ -143,6 +157,9 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       queuedMessages: queued.messages,
       queuedBytes: queued.bytes,
       pendingCalls,
+      unacknowledgedMessages: unacknowledged.frames,
+      unacknowledgedBytes: unacknowledged.bytes,
+      resent,
     };
   }
 
@@ -212,7 +229,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
     const closes = ++this.#closes;
     if (this.state.status !== 'closed') this.#closing ??= new Outcome();
-    if (drain > 0) await this.#drained(drain);
+    if (drain > 0) await this.#finished(drain);
     if (this.#closes !== closes) return this.#closing?.promise; // somebody was quicker
     if (this.state.status === 'closed') return;
     this.#closing ??= new Outcome();
@@ -237,11 +254,11 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   send<N extends Name<Events<C, 'server'>>>(name: N, ...[data, options = {}]: Optional<Events<C, 'server'>[N], SendOptions>): Receipt {
     checkName(name);
     const { volatile = false, ttl = Infinity, key, priority } = checkEach(options, 'send');
-    const event = new OutgoingEvent(name, encodeData(data), this.#outgoing);
+    const event = new OutgoingEvent(name, encodeData(data), volatile, this.#outgoing);
     const closed = this.#closed;
     if (closed) event.dropped('closed', closed);
     else if (volatile && !this.#conversation.isOpen) event.missed();
-    else event.post(ttl, volatile, { priority, key: key === undefined ? undefined : JSON.stringify(['event', name, key]) });
+    else event.post(ttl, { priority, key: key === undefined ? undefined : JSON.stringify(['event', name, key]) });
     return event.ticket;
   }
 
@@ -271,14 +288,16 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   /**
-   * Calls a method of the server (docs/protocol.md, section Calls). It never hangs: not written yet it waits for a connection, as long as
-   * its timeout lasts; written it is answered, or rejects when the connection is lost.
+   * Calls a method of the server (docs/protocol.md, section Calls). It never hangs: it is answered, on this connection or a
+   * later one of its session, or rejects when its timeout is over, the time in the outbox included.
    *
    * Rejects with
    * - {@link CallError} when the server says no, or has no such method (UNIMPLEMENTED)
    * - {@link TimeoutError} when it took longer than its `timeout`
-   * - {@link SessionLostError}, `maybeExecuted`, when the connection was lost before the answer
+   * - {@link SessionLostError}, `maybeExecuted`, when the session (or, without one, the connection) was lost after it was written and before
+   *   the answer; an `idempotent` call is asked again instead, while the server remembers outcomes
    * - {@link ClosedError} when the client is closed, or was closed meanwhile
+   * - a {@link HoldfastError} with the code `CANCELLED` when it was taken back by {@link queued}
    * - {@link QueueFullError} when the outbox has no room
    * - {@link MessageTooLargeError} or {@link UnsupportedError} when the server does not take it
    * - `TypeError` at parameters that cannot be sent, and at a bad option
@@ -297,17 +316,31 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     ...[params, options = {}]: Optional<Params<Methods<C, 'server'>, M>, CallOptions>
   ): Promise<Result<Methods<C, 'server'>, M>> {
     if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
-    const { signal, timeout = this.#settings.callTimeout } = checkEach(options, 'call');
+    const { signal, timeout = this.#settings.callTimeout, idempotent = false } = checkEach(options, 'call');
     const payload = encodePayload(params);
     const closed = this.#closed;
     if (closed) throw closed;
+    const idempotencyKey = idempotent === true ? this.#keys.next() : idempotent || undefined;
+    const { clock } = this.#settings;
+    let since = Infinity;
     const result = await this.#ask({
+      name: method,
       what: `the call of ${method}`,
       payload,
       needs: 'calls',
       timeout,
       signal,
-      frame: (id, left) => ({ type: 'request', id, method, ...(left !== Infinity && { timeout: Math.ceil(left) }) }),
+      frame: (id, left) => ({
+        type: 'request',
+        id,
+        method,
+        ...(left !== Infinity && { timeout: Math.ceil(left) }),
+        ...(idempotencyKey !== undefined && { idempotencyKey }),
+      }),
+      sent: () => {
+        since = clock.now();
+      },
+      again: () => (idempotencyKey === undefined ? undefined : this.#remembers(since)),
     });
     return result as Result<Methods<C, 'server'>, M>;
   }
@@ -375,7 +408,30 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * });
    */
   flush(): void {
-    this.#conversation.flush();
+    this.#conversation.flush(true);
+  }
+
+  /**
+   * Resolves when everything that was sent, called and published so far has left and the server has acknowledged it (where it does not: when
+   * it has left), so that what comes next does not pile up. Rejects with a {@link ClosedError} when the client is closed first.
+   *
+   * @example
+   * for (let row = 0; row < 1_000_000; row++) {
+   *   client.send('row', row);
+   *   if (client.stats.queuedBytes > 1_000_000) await client.drained();
+   * }
+   */
+  async drained(): Promise<void> {
+    const closed = this.#closed;
+    if (closed) throw closed;
+    const life = this.#lives;
+    let left = new Set(this.#conversation.unfinished);
+    await this.#until(() => {
+      const now = new Set(this.#conversation.unfinished);
+      left = new Set([...left].filter((posting) => now.has(posting)));
+      return this.#lives !== life || (left.size === 0 && this.#conversation.bufferedAmount === 0);
+    });
+    if (this.#lives !== life) throw this.#closed ?? new ClosedError();
   }
 
   /** A `close()` that still drains closes nothing any more: the last word counts. */
@@ -395,6 +451,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   get #closed(): ClosedError | undefined {
     const { state } = this;
     return state.status === 'closing' || state.status === 'closed' ? closedError(state) : undefined;
+  }
+
+  /** Until when the server remembers what was asked first at that time; undefined where it does not any more, or never did. */
+  #remembers(since: number): number | undefined {
+    const until = since + this.#conversation.idempotency;
+    return until > this.#settings.clock.now() ? until : undefined;
   }
 
   /** Asks, and counts. */
@@ -430,6 +492,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   #stateChanged(state: State, previous: State): void {
     if (state.status === 'closing' || (state.status === 'closed' && previous.status !== 'closing')) {
       const error = closedError(state);
+      this.#lives++;
       this.#conversation.stop(error, state.status === 'closed');
       this.#channels.closed(state.cause === 'user' ? undefined : error);
     }
@@ -460,18 +523,28 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
   }
 
-  /** Until nothing waits and nothing is unanswered, or the time is over. */
-  #drained(limit: number): Promise<void> {
+  /** Until nothing waits, nothing is unacknowledged and nothing unanswered, or the time is over. */
+  #finished(limit: number): Promise<void> {
     const { clock } = this.#settings;
     const end = clock.now() + limit;
+    return this.#until(() => {
+      const { unfinished, pendingCalls, bufferedAmount } = this.#conversation;
+      const busy = unfinished.length > 0 || pendingCalls > 0 || bufferedAmount > 0;
+      return !busy || clock.now() >= end || this.state.status === 'closed';
+    });
+  }
+
+  /** Looks again and again; the server is asked how far it is, since it may take its time to say so. */
+  #until(isDone: () => boolean): Promise<void> {
+    const { clock } = this.#settings;
     return new Promise((resolve) => {
-      const look = () => {
-        const { queued, pendingCalls, bufferedAmount } = this.#conversation;
-        const busy = queued.messages > 0 || pendingCalls > 0 || bufferedAmount > 0;
-        if (!busy || clock.now() >= end || this.state.status === 'closed') resolve();
-        else clock.setTimeout(look, DRAIN_LOOK);
+      const look = (asks: boolean) => {
+        if (isDone()) return resolve();
+        const waits = this.#conversation.queued.messages > 0;
+        if (asks && !waits) this.#conversation.hasten();
+        clock.setTimeout(() => look(waits), DRAIN_LOOK);
       };
-      look();
+      look(true);
     });
   }
 }

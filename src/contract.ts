@@ -55,7 +55,11 @@ export type Events<C, S extends 'server' | 'client'> = Get<Get<C, S>, 'events'>;
 export type Methods<C, S extends 'server' | 'client'> = Get<Get<C, S>, 'methods'>;
 /** The channels. */
 export type Channels<C> = Get<C, 'channels'>;
-/** The names of a map. */
+/**
+ * The names of a map.
+ *
+ * @inline
+ */
 export type Name<M> = keyof M & string;
 
 /** The parameter of a method; a method with two has none that could be given. */

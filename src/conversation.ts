@@ -7,22 +7,25 @@ import { AddressSource, type ProviderContext, type UrlSource } from './address.t
 import type { Address } from './attempt.ts';
 import { Caller, type Posting, type Question, type Waiting } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
+import { ClientSession } from './client-session.ts';
 import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
 import { type AttemptContext, Connection } from './connection.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Emission } from './core/machine.ts';
+import type { Entry } from './core/outbox.ts';
 import type { Ruling } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
 import { credentialsOf } from './credentials.ts';
 import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
+import { GapError } from './line.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
 import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } from './wire/frames.ts';
-import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, UNDECODABLE } from './wire/protocol.ts';
+import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
 export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' }>;
@@ -54,8 +57,12 @@ export interface Traffic {
   readonly messagesReceived: number;
   /** Connections that opened. */
   readonly connections: number;
+  /** Those of them that went on with the session of the one before. */
+  readonly resumed: number;
 }
 
+/** Close codes for something that was too large, from whoever noticed. */
+const TOO_LARGE: readonly number[] = [1009, 4413];
 /** How long the close may take after a goodbye. */
 const BYE_TIMEOUT = 5_000;
 
@@ -73,12 +80,19 @@ export class Conversation {
   #auth: unknown;
   #bye: Bye | undefined;
   #byeTimer: unknown;
+  readonly #session: ClientSession;
+  /** The session is not to survive the connection. */
+  #forget = false;
+  /** Something that was sent may have been too large for the way. */
+  #tooLarge = false;
+  /** What is to be done when the connection is open, and not while it opens: the user's code may have its say in it. */
+  readonly #later: (() => void)[] = [];
   /** The attempt before was refused for its credentials. */
   #unauthorized = false;
   #nonce = 0;
   /** Which events arrived. */
   readonly confirmation: Confirmation = new Confirmation();
-  readonly #traffic = { messagesSent: 0, bytesSent: 0, messagesReceived: 0, connections: 0 };
+  readonly #traffic = { messagesSent: 0, bytesSent: 0, messagesReceived: 0, connections: 0, resumed: 0 };
 
   constructor(url: UrlSource, options: ClientOptions, settings: ClientSettings, host: ConversationHost) {
     this.#host = host;
@@ -88,7 +102,7 @@ export class Conversation {
     this.#transmitter = new Transmitter(
       {
         protocol,
-        now: () => clock.now(),
+        clock,
         offers: (capability) => this.capabilities[capability],
         socket: () => (this.state.status === 'open' ? this.#connection.socket : undefined),
         sent: (bytes) => {
@@ -98,10 +112,23 @@ export class Conversation {
       },
       settings.outbox,
     );
+    this.#session = new ClientSession({
+      clock,
+      encode: protocol.encode,
+      resends: settings.unacknowledged === 'resend',
+      wake: () => this.#transmitter.wake(),
+      use: (line) => this.#transmitter.use(line),
+      readmit: (posting) => this.#transmitter.readmit(posting),
+      later: (deed) => this.#later.push(deed),
+      lost: (mayAsk) => {
+        this.#endAnswers();
+        return this.#caller.lost(mayAsk);
+      },
+    });
     this.#caller = new Caller({
       clock,
       post: (posting, waiting) => this.post(posting, waiting),
-      write: (frame) => void (this.capabilities.cancel && this.write(frame)),
+      write: (frame) => void (this.capabilities.cancel && this.#transmitter.answer(frame)),
     });
     this.#responder = this.#newResponder();
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...protocol.subprotocols]);
@@ -111,7 +138,7 @@ export class Conversation {
         prepare: (socket) => {
           socket.binaryType = 'arraybuffer';
         },
-        handshake: (socket) => this.#open(socket),
+        handshake: (socket, { signal }) => this.#open(socket, signal),
         timeoutCode: HANDSHAKE_TIMEOUT,
         message: (event) => this.#receive(event.data),
         heartbeat: () => this.#heartbeat(),
@@ -152,6 +179,21 @@ export class Conversation {
     return this.#caller.size;
   }
 
+  /** How many frames are written and not acknowledged, and their bytes. */
+  get unacknowledged(): { readonly frames: number; readonly bytes: number } {
+    return this.#session.unacknowledged;
+  }
+
+  /** Frames that were written again, on another connection of their session. */
+  get resent(): number {
+    return this.#session.resent;
+  }
+
+  /** Milliseconds that the server remembers the outcome of an idempotent call. */
+  get idempotency(): number {
+    return this.#opened?.idempotency ?? 0;
+  }
+
   /** Bytes that are on their way out of the socket. */
   get bufferedAmount(): number {
     return this.#connection.bufferedAmount;
@@ -173,8 +215,10 @@ export class Conversation {
   /** Says goodbye and ends it for good. */
   close(request: CloseRequest): void {
     if (this.state.status === 'open') {
-      this.write({ type: 'bye', code: request.code ?? 1000, reason: request.reason, reconnect: false, resume: false });
-      this.flush();
+      const { code = 1000, reason } = request;
+      this.flush(true); // before it, not behind it
+      this.write({ type: 'bye', code, reason, reconnect: false, resume: false, ...this.#session.received() });
+      this.flush(true);
     }
     this.#connection.close(request);
   }
@@ -183,7 +227,10 @@ export class Conversation {
   stop(error: ClosedError, isLost: boolean): void {
     if (isLost) this.#caller.lost(); // nobody asked for it: what was written may have been executed
     this.#caller.stop(error);
+    this.#session.giveUp(error);
     this.#transmitter.clear(error);
+    this.#endAnswers();
+    this.#perform();
   }
 
   /** @throws QueueFullError, MessageTooLargeError or UnsupportedError, when that is known already */
@@ -213,8 +260,29 @@ export class Conversation {
     return this.#transmitter.write(frame, payload);
   }
 
-  flush(): void {
-    this.#transmitter.flush();
+  /** Writes a frame that belongs to the session, or to this connection where there is none. */
+  answer(frame: Outgoing): void {
+    this.#transmitter.answer(frame);
+  }
+
+  /** @param isLast whether there may be no other time */
+  flush(isLast = false): void {
+    this.#transmitter.flush(isLast);
+  }
+
+  /** What waits, and what is written and not acknowledged. */
+  get unfinished(): Posting[] {
+    return this.#transmitter.unfinished;
+  }
+
+  /** What waits, in the order in which it would be written. */
+  get waiting(): readonly Entry<Posting>[] {
+    return this.#transmitter.waiting;
+  }
+
+  /** Asks the server how far it is, at once, where that matters. */
+  hasten(): void {
+    if (this.isOpen && this.unacknowledged.frames > 0) this.#ping();
   }
 
   async #resolve(context: ProviderContext): Promise<Address> {
@@ -224,10 +292,11 @@ export class Conversation {
     return where;
   }
 
-  async #open(socket: HandshakeSocket): Promise<void> {
+  async #open(socket: HandshakeSocket, signal: AbortSignal): Promise<Opened | undefined> {
     const { protocol, messageLimit } = this.#settings;
     const { attempt, cause } = this.#connection;
     this.#bye = undefined;
+    this.#forget = false;
     let opened: Opened = { capabilities: protocol.capabilities, limit: Infinity, subscriptions: [], resumed: false };
     try {
       const opening = {
@@ -236,31 +305,45 @@ export class Conversation {
         cause: cause && `${cause.kind} ${cause.code}`,
         limit: messageLimit,
         subscriptions: () => this.#host.declarations(),
+        resume: () => this.#session.resume(),
         bye: (frame: Bye) => {
           this.#bye = frame;
         },
       };
       if (protocol.open) opened = await protocol.open(socket, opening);
+      if (signal.aborted) return undefined; // given up meanwhile: what it agreed on is not heard of
+      this.#opened = opened;
+      this.#session.agree(opened, this.#transmitter.opened(opened.limit, opened.session?.window ?? 0), this.#tooLarge);
+      this.#tooLarge = false;
     } catch (error) {
       if (error instanceof ProtocolError) this.#violated(error);
       throw error;
     }
-    this.#opened = opened;
-    this.#transmitter.opened(opened.limit);
+    return opened;
   }
 
   /** The frames of a message; true when one of them was the answer to a ping. */
   #receive(data: unknown): boolean {
     this.#traffic.messagesReceived++;
+    const { messageLimit, protocol } = this.#settings;
+    const bytes = bytesOf(data);
+    return this.#takeAll(() => {
+      if (bytes > messageLimit) throw new ProtocolError(`A message is larger than ${messageLimit} bytes`);
+      return protocol.decode(data);
+    }, bytes);
+  }
+
+  /** Takes what is decoded, one frame after the other; true when one of them was the answer to a ping. */
+  #takeAll(decode: () => Iterable<ServerFrame>, size: number): boolean {
     const { socket } = this.#connection;
+    let bytes = size;
     let pong = false;
     try {
-      if (bytesOf(data) > this.#settings.messageLimit)
-        throw new ProtocolError(`A message is larger than ${this.#settings.messageLimit} bytes`);
-      for (const frame of this.#settings.protocol.decode(data)) {
+      for (const frame of decode()) {
         // A handler has closed or replaced the connection: nothing more is taken from it.
         if (this.#connection.socket !== socket || this.state.status !== 'open') break;
-        pong = this.#handle(frame) || pong;
+        pong = this.#take(frame, bytes) || pong;
+        bytes = 0;
       }
     } catch (error) {
       // Whatever an adapter throws at a message, the message is to blame first.
@@ -270,10 +353,17 @@ export class Conversation {
     return pong;
   }
 
+  /** Takes a frame, unless it was taken before; true when it was the answer to a ping. */
+  #take(frame: ServerFrame, bytes: number): boolean {
+    const isAnswer = frame.type === 'response' || frame.type === 'error';
+    const isDirect = isAnswer ? this.#caller.isDirect(frame.id) : undefined;
+    return this.#session.takes(frame, bytes, isDirect) && this.#handle(frame);
+  }
+
   #handle(frame: ServerFrame): boolean {
     switch (frame.type) {
       case 'ping':
-        this.write(pongTo(frame));
+        this.write({ ...pongTo(frame), ...this.#session.received() });
         break;
       case 'pong':
         if (typeof frame.nonce === 'number' && frame.nonce !== this.#nonce) break; // the answer to an earlier one
@@ -291,6 +381,15 @@ export class Conversation {
       case 'cancel':
         this.#responder.cancel(frame.id);
         break;
+      case 'item':
+        this.#caller.item(frame.id, frame.data, frame.cursor);
+        break;
+      case 'end':
+        this.#caller.response(frame.id, undefined);
+        break;
+      case 'credit':
+        this.#responder.credit(frame.id, frame.count);
+        break;
       case 'bye':
         this.#farewell(frame);
         break;
@@ -299,7 +398,7 @@ export class Conversation {
       case 'unsubscribe':
         this.#host.deliver(frame);
         break;
-      default: // a welcome out of place
+      default: // an ack, a skip, or a welcome out of place
     }
     return false;
   }
@@ -317,14 +416,17 @@ export class Conversation {
   }
 
   #violated(error: ProtocolError): void {
-    this.#connection.fail({ kind: 'violation', code: UNDECODABLE, reason: shortened(error.message), wasClean: false, error });
+    const code = error instanceof GapError ? SEQUENCE_GAP : UNDECODABLE;
+    this.#connection.fail({ kind: 'violation', code, reason: shortened(error.message), wasClean: false, error });
   }
 
   #classify(loss: Loss, context: AttemptContext & { suspects: number }): Ruling {
     const { shouldReconnect } = this.#options;
     const welcomed = this.state.status === 'open';
     const { suspects } = context;
-    const { verdict, retryAfter } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects });
+    const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects });
+    this.#forget = forget === true;
+    if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.#bye?.code ?? loss.code);
     const again = this.#unauthorized;
     this.#unauthorized = verdict === 'reauthorize';
     if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
@@ -343,39 +445,55 @@ export class Conversation {
   #ping(): void {
     this.flush();
     this.confirmation.asked();
-    this.write({ type: 'ping', nonce: ++this.#nonce });
+    this.write({ type: 'ping', nonce: ++this.#nonce, ...this.#session.received() });
     this.flush();
   }
 
   #emitted(emission: Emission, lostBytes: number): void {
     const { clock } = this.#settings;
     clock.clearTimeout(this.#byeTimer);
-    if (emission.type === 'emitOpened') {
-      this.#traffic.connections++;
-      this.#unauthorized = false;
-      const opened = this.#opened as Opened;
-      this.#host.opened(opened);
-      for (const frame of opened.rest ?? []) if (this.state.status === 'open') this.#handle(frame);
-      return;
-    }
+    if (emission.type === 'emitOpened') return this.#emitOpened(this.#opened as Opened);
     const { loss, willReconnect } = emission;
     this.#bye = undefined;
     if (!willReconnect) this.#unauthorized = false;
     this.confirmation.lost();
-    this.#caller.lost();
-    this.#responder.stop(new SessionLostError('The connection was lost', true));
-    this.#responder = this.#newResponder();
+    this.#caller.disconnected();
+    this.#session.detach();
+    if (!this.#session.exists || !willReconnect || this.#forget) this.#session.lose(willReconnect);
+    this.#perform();
     const { messages, bytes } = this.#transmitter.queued;
     this.#host.lost(loss, willReconnect, { lostBytes, queuedMessages: messages, queuedBytes: bytes });
   }
 
+  #emitOpened(opened: Opened): void {
+    this.#traffic.connections++;
+    if (opened.resumed) this.#traffic.resumed++;
+    this.#unauthorized = false;
+    this.#perform();
+    this.#host.opened(opened);
+    this.#takeAll(() => opened.rest ?? [], 0);
+  }
+
+  #perform(): void {
+    for (const deed of this.#later.splice(0)) guarded(deed);
+  }
+
+  /** Nobody waits for the answers of what runs any more. */
+  #endAnswers(): void {
+    const responder = this.#responder;
+    this.#responder = this.#newResponder();
+    this.#later.push(() => responder.stop(new SessionLostError('The connection was lost', true)));
+  }
+
   #newResponder(): Responder {
-    return new Responder({
+    const responder: Responder = new Responder({
       clock: this.#settings.clock,
       limit: this.#settings.maxConcurrentCalls,
       find: (method) => this.#host.find(method),
-      write: (frame, payload) => !this.write(frame, payload),
+      // The answers of a session that is over belong to nobody in the next one.
+      write: (frame, payload) => responder !== this.#responder || !this.#transmitter.answer(frame, payload),
       failed: (error) => this.#host.failed(error),
     });
+    return responder;
   }
 }

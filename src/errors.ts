@@ -6,7 +6,7 @@
  * - `ADDRESS_FAILED`: the `url` or `protocols` function failed; `cause` is what it threw
  * - `ADDRESS_INVALID`: the `url` or `protocols` function returned what is no address; it is closed for good
  * - `AUTH_FAILED`: `auth` failed, or returned what JSON cannot carry; `cause` says which
- * - `CANCELLED`: a message was taken back by `cancel()`
+ * - `CANCELLED`: a message or a call was taken back by `cancel()`
  * - `CLIENT_CLOSED`: see {@link ClosedError}
  * - `CONNECTION_FAILED`: no connection could be made, or it broke; or there was none for a `volatile` event
  * - `CONNECT_TIMEOUT`: an attempt took longer than `connectTimeout`
@@ -50,9 +50,11 @@ export type ErrorCode =
  * - `CANCELLED`: the caller, or the subscriber, has given it up
  * - `DEADLINE_EXCEEDED`: the handler took longer than the caller waits, or the server longer than `callTimeout` to confirm a channel
  * - `INTERNAL`: the handler failed, or returned what cannot be sent; what it threw stays on its side
- * - `INVALID_ARGUMENT`: the name of the channel is too long, or the data cannot be passed on
+ * - `FAILED_PRECONDITION`: the method answers with a stream, and was not asked by `stream`
+ * - `INVALID_ARGUMENT`: the name of the channel is too long, the data cannot be passed on, or the idempotency key belongs to other parameters
  * - `PERMISSION_DENIED`: `authorize` returned `false`
  * - `RESOURCE_EXHAUSTED`: a limit of the other side is reached, or the result is larger than the caller takes
+ * - `UNAVAILABLE`: the broker of the server failed
  * - `UNIMPLEMENTED`: the method has no handler
  */
 export type CallErrorCode =
@@ -182,8 +184,8 @@ export class TimeoutError extends HoldfastError {
 }
 
 /**
- * The connection was lost after a call or a publish was written and before it was answered. Its code is `SESSION_LOST`. Nothing is sent
- * again by itself: repeat what may be executed twice.
+ * The session was lost (or, where the server has none, the connection) after something was written and before it was answered or
+ * acknowledged. Its code is `SESSION_LOST`. Repeat what may be executed twice; an `idempotent` call is repeated by itself, and executed once.
  *
  * @example
  * const history = await client.call('history').catch((error) => {

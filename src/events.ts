@@ -31,7 +31,8 @@ const NativeCloseEvent: new (type: string) => Event = typeof CloseEvent === 'fun
 export class ReconnectingCloseEvent extends NativeCloseEvent {
   /**
    * The close code as the browser gave it, or a synthetic one: 4000 heartbeat lost, 4001 `reconnect()`, 4002 no welcome in time, 4003 the
-   * server broke the protocol, 1006 for the rest. The last two 4xxx are a client's (docs/protocol.md, section Close codes).
+   * server broke the protocol, 4412 a message of the session is missing, 1006 for the rest. The last three 4xxx are a client's
+   * (docs/protocol.md, section Close codes).
    */
   declare readonly code: number;
   /** The close reason, up to 123 bytes of UTF-8; "" where there is none. */
@@ -252,7 +253,7 @@ export class ChannelStateEvent extends Event {
  * });
  */
 export class GapEvent extends Event {
-  /** `reconnected`: the server keeps nothing that was published meanwhile. `overflow`: a loop was too slow for the messages. */
+  /** `reconnected`: the server does not have all that was published meanwhile. `overflow`: a loop was too slow for the messages. */
   declare readonly reason: 'reconnected' | 'overflow';
 
   /** @internal */

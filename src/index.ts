@@ -1,23 +1,25 @@
 /**
- * A drop-in for `WebSocket` that reconnects, and a client with events, calls and channels.
+ * A drop-in for `WebSocket` that reconnects, and a client with events, calls, streams and channels.
  *
  * - The drop-in: {@link ReconnectingWebSocket}, {@link ReconnectingWebSocketOptions}, {@link HeartbeatOptions}, {@link QueueLimits},
  *   {@link HandshakeSocket}, {@link UrlSource}, {@link ProtocolsSource}, {@link ProviderContext}, {@link AttemptContext}, {@link Data}
  * - Its events: {@link ReconnectingWebSocketEventMap}, {@link ReconnectingCloseEvent}, {@link Unsent}, {@link ReconnectingErrorEvent},
  *   {@link StateChangeEvent}, {@link DropEvent}, {@link DropReason}
  * - The client: {@link Client}, {@link ClientOptions}, {@link OutboxLimits}, {@link SendOptions}, {@link Receipt}, {@link ReceiptStatus},
- *   {@link CallOptions}, {@link CallContext}, {@link CloseOptions}, {@link ClientStats}, {@link Capabilities}
+ *   {@link CallOptions}, {@link CallContext}, {@link CloseOptions}, {@link ClientStats}, {@link Capabilities}, {@link queued},
+ *   {@link QueuedMessage}
  * - Its events: {@link ClientEventMap}, {@link OpenEvent}, {@link ClientErrorEvent}, {@link ClientDropEvent}, {@link DropCause},
  *   {@link UnhandledEvent}
- * - Channels: {@link Channel}, {@link Subscription}, {@link MessageInfo}, {@link PublishOptions}, {@link Published}, {@link ChannelState},
- *   {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
+ * - Channels: {@link Channel}, {@link Subscription}, {@link MessageInfo}, {@link Load}, {@link LoadContext}, {@link PublishOptions},
+ *   {@link Published}, {@link ChannelState}, {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
+ * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
  * - What is going on: {@link State}, {@link Loss}, {@link ClosedCause}
  * - Errors: {@link HoldfastError}, {@link ErrorCode}, {@link CallError}, {@link CallErrorCode}, {@link ClosedError},
  *   {@link MessageTooLargeError}, {@link ProtocolError}, {@link QueueFullError}, {@link SessionLostError}, {@link TimeoutError},
  *   {@link UnauthorizedError}, {@link UnsupportedError}
  * - Servers that speak another protocol: {@link Protocol}, {@link NO_CAPABILITIES}, {@link holdfast}, {@link OpeningSocket},
- *   {@link Opening}, {@link Opened}, {@link Ending}, {@link EndingRuling}, {@link Outgoing}, {@link ServerFrame}, {@link Payload},
+ *   {@link Opening}, {@link Opened}, {@link SessionGrant}, {@link Resume}, {@link Ending}, {@link EndingRuling}, {@link Outgoing}, {@link ServerFrame}, {@link Payload},
  *   {@link Message}
  * - The world, to be replaced in tests: {@link Clock}, {@link Lifecycle}, {@link LifecycleSignal}, {@link CreateSocket},
  *   {@link WebSocketLike}, {@link backoff}
@@ -72,11 +74,14 @@ export type { HandshakeSocket } from './handshake.ts';
 export type { Clock } from './io/clock.ts';
 export type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 export type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
+export type { Load, LoadContext } from './loader.ts';
 export type { HeartbeatOptions, ReconnectingWebSocketOptions } from './options.ts';
+export { type QueuedMessage, queued } from './queued.ts';
 export type { Receipt, ReceiptStatus } from './receipt.ts';
 export { ReconnectingWebSocket, type ReconnectingWebSocketEventMap } from './socket.ts';
+export { type Item, type Stream, type StreamOptions, stream } from './stream.ts';
 export type { Message, Payload } from './wire/codec.ts';
-export type { Outgoing, ServerFrame } from './wire/frames.ts';
+export type { Outgoing, Resume, ServerFrame } from './wire/frames.ts';
 export { holdfast } from './wire/holdfast.ts';
 export {
   type Capabilities,
@@ -87,4 +92,5 @@ export {
   type Opening,
   type OpeningSocket,
   type Protocol,
+  type SessionGrant,
 } from './wire/protocol.ts';

@@ -18,20 +18,26 @@ export interface OutgoingEventHost {
   /** Whether the server will confirm it. */
   confirms(): boolean;
   sent(): void;
+  acknowledged(): void;
+  /** It was written, and what became of it will not be known. */
+  unknown(): void;
   dropped(name: string, payload: Payload, reason: DropCause, error: Error): void;
 }
 
 export class OutgoingEvent implements Posting {
+  readonly kind = 'event';
   readonly name: string;
   readonly payload: Payload;
+  readonly volatile: boolean;
   readonly ticket: Ticket<void> = new Ticket(() => this.#withdraw());
   readonly #host: OutgoingEventHost;
   #takeOut: () => boolean = () => false;
   #timer: unknown;
 
-  constructor(name: string, payload: Payload, host: OutgoingEventHost) {
+  constructor(name: string, payload: Payload, isVolatile: boolean, host: OutgoingEventHost) {
     this.name = name;
     this.payload = payload;
+    this.volatile = isVolatile;
     this.#host = host;
   }
 
@@ -40,21 +46,36 @@ export class OutgoingEvent implements Posting {
   }
 
   /** Puts it in line, for `ttl` milliseconds at most. */
-  post(ttl: number, isVolatile: boolean, waiting: Waiting): void {
+  post(ttl: number, waiting: Waiting): void {
     const { clock, volatile } = this.#host;
     this.#takeOut = this.#host.post(this, { ...waiting, expiresAt: clock.now() + ttl });
     if (this.ticket.status !== 'queued') return;
-    if (isVolatile) volatile.add(this);
+    if (this.volatile) volatile.add(this);
     if (ttl > MAX_DELAY) return;
     const error = new HoldfastError('DEADLINE_EXCEEDED', `${this.name} waited longer than ${ttl} ms`);
     this.#timer = clock.setTimeout(() => this.#withdraw() && this.dropped('expired', error), ttl);
   }
 
+  cancel(): boolean {
+    return this.ticket.cancel();
+  }
+
   sent(): void {
     this.#over();
-    this.#host.sent();
+    if (this.ticket.status === 'queued') this.#host.sent(); // once, however often it is written
     this.ticket.sent();
-    if (!this.#host.confirms()) this.ticket.unknown(new UnsupportedError('acknowledgement of events', 'The server'));
+    if (this.volatile) this.ticket.unknown(new HoldfastError('UNSUPPORTED', 'Volatile events are not acknowledged'));
+    else if (!this.#host.confirms()) this.ticket.unknown(new UnsupportedError('acknowledgement of events', 'The server'));
+  }
+
+  acknowledged(): void {
+    this.#host.acknowledged();
+    this.ticket.succeed();
+  }
+
+  unknown(error: Error): void {
+    this.#host.unknown();
+    this.ticket.unknown(error);
   }
 
   dropped(reason: DropCause, error: Error): void {

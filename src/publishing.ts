@@ -3,7 +3,8 @@
 import type { DropCause, Question } from './caller.ts';
 import type { Published, PublishOptions } from './channel.ts';
 import { checkEach } from './client-options.ts';
-import { CallError, type ClosedError } from './errors.ts';
+import { CallError, type ClosedError, HoldfastError, SessionLostError } from './errors.ts';
+import type { Clock } from './io/clock.ts';
 import { type Receipt, Ticket } from './receipt.ts';
 import { decodePayload, type Payload } from './wire/codec.ts';
 
@@ -11,6 +12,13 @@ import { decodePayload, type Payload } from './wire/codec.ts';
 export interface PublishingHost {
   /** Why there is no connection to come, where that is so. */
   closed(): ClosedError | undefined;
+  /** Whether what may have been lost with a session is sent again. */
+  readonly resends: boolean;
+  readonly clock: Clock;
+  /** A key for idempotent publishing. */
+  newKey(): string;
+  /** Until when the server remembers what was asked first at that time. */
+  remembers(since: number): number | undefined;
   /** Encodes a payload; throws where it cannot be sent. */
   encode(data: unknown): Payload;
   /** Asks the server, and counts it as sent. */
@@ -22,7 +30,11 @@ export interface PublishingHost {
 
 /** Publishes. Throws what cannot be sent, or has no room. */
 export function publish(host: PublishingHost, channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
-  const { ttl = Infinity, key, priority } = checkEach(options, 'send');
+  const { ttl = Infinity, key, priority, idempotent = false } = checkEach(options, 'publish');
+  const idempotencyKey = idempotent === true ? host.newKey() : idempotent || undefined;
+  let since = Infinity;
+  /** It was not received in a session that is lost, and is not sent again. */
+  let isLost = false;
   const payload = host.encode(data);
   const withdrawn = new AbortController();
   const ticket = new Ticket<Published>(() => {
@@ -31,12 +43,14 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
   });
   const drop = (reason: DropCause, error: Error) => {
     if (ticket.status === 'dropped') return; // told already, or taken back
+    if (ticket.status === 'sent' && reason === 'closed') return; // it was written, in a session before
     ticket.dropped(error);
     host.dropped('publish', channel, decodePayload(payload), reason, error);
   };
   const failed = (error: Error) => {
     if (error instanceof CallError) return drop('refused', error);
     if (ticket.status !== 'sent') return drop('expired', error);
+    if (isLost && error instanceof SessionLostError) return drop('session-lost', error);
     // Written, and then nobody said what became of it.
     host.unconfirmed();
     ticket.unknown(error);
@@ -46,15 +60,26 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
   else
     host
       .publish({
+        kind: 'publish',
+        name: channel,
         what: `the message on ${channel}`,
+        cancelled: () => ticket.dropped(new HoldfastError('CANCELLED', 'It was taken back')),
         payload,
         needs: 'channels',
         timeout: ttl,
         signal: withdrawn.signal,
         waiting: { key: key === undefined ? undefined : JSON.stringify(['channel', channel, key]), priority },
-        frame: (id) => ({ type: 'publish', id, channel }),
-        sent: () => ticket.sent(),
+        frame: (id) => ({ type: 'publish', id, channel, ...(idempotencyKey !== undefined && { idempotencyKey }) }),
+        sent: () => {
+          since = host.clock.now();
+          ticket.sent();
+        },
         dropped: drop,
+        again: (received) => {
+          isLost = !host.resends && !received;
+          if (!host.resends) return undefined;
+          return idempotencyKey !== undefined ? host.remembers(since) : received ? undefined : Infinity;
+        },
       })
       .then((result) => ticket.succeed({ offset: (result as Published | undefined)?.offset }), failed);
   return ticket;

@@ -7,8 +7,8 @@ import { Outcome } from './outcome.ts';
  * What has become of a message.
  *
  * - `queued`: it waits in the outbox
- * - `sent`: it was handed to the socket; it may have arrived or not
- * - `acknowledged`: the server has confirmed it
+ * - `sent`: it was written; with a session it is written again until the server has it, else it may have arrived or not
+ * - `acknowledged`: the server has it; a published message has been passed on
  * - `dropped`: it will not be sent, was refused, or was taken back
  */
 export type ReceiptStatus = 'queued' | 'sent' | 'acknowledged' | 'dropped';
@@ -27,12 +27,12 @@ export interface Receipt<T = void> {
   /** What has become of it so far. */
   readonly status: ReceiptStatus;
   /**
-   * Resolves when the server has confirmed the message. A receipt that is not asked for this never becomes an unhandled rejection.
+   * Resolves when the server has the event, or has passed on the published message. A receipt that is not asked for this never becomes an unhandled rejection.
    *
    * Rejects, with the status `dropped`, with the error of the `drop` event, or a {@link HoldfastError} with the code `CANCELLED` after
-   * `cancel()`. Rejects, with the status `sent`, when nobody can know: with an {@link UnsupportedError} for events to a server that
-   * confirms none (that is every server of this edition), with a {@link SessionLostError}, {@link TimeoutError} or {@link ClosedError} for
-   * published messages.
+   * `cancel()`. Rejects, with the status `sent`, when nobody can know: with the code `UNSUPPORTED` for `volatile` events, and for all events
+   * to a server without sessions; with a {@link SessionLostError}, {@link TimeoutError} or {@link ClosedError} where it was not
+   * acknowledged before the session, the time or the client was over.
    */
   readonly acknowledged: Promise<T>;
   /** Takes the message back while it waits, without a `drop` event; `false` when it was sent, or is over, already. */

@@ -7,12 +7,13 @@ import { MAX_DELAY } from './core/backoff.ts';
 import { UsedIds } from './core/calls.ts';
 import { CallError, ProtocolError, TimeoutError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
+import type { Streaming } from './streaming.ts';
 import { encodePayload, type Payload } from './wire/codec.ts';
 import { wireError } from './wire/errors.ts';
 import type { Outgoing, Request, WireError } from './wire/frames.ts';
 
-/** What answers a call: the result, now or later. */
-export type Answerer = (params: unknown, signal: AbortSignal) => unknown;
+/** What answers a call: the result, now or later, or what yields the items of a stream; `cursor` is where a stream goes on. */
+export type Answerer = (params: unknown, signal: AbortSignal, cursor?: unknown) => unknown;
 
 /** What a responder needs of the connection it answers on. */
 export interface ResponderHost {
@@ -27,14 +28,23 @@ export interface ResponderHost {
   failed(error: unknown, method: string): void;
   /** The last one that ran has been answered. */
   idle?(): void;
+  /** How streams are answered, where they can be asked for. */
+  readonly streams?: (id: number, credit: number, write: ResponderHost['write']) => Streaming;
 }
+
+/** The items have all been sent. */
+const END = Symbol('end');
+/** Items that may come without being asked for more, where the request does not say it. */
+const CREDIT = 32;
 
 interface Running {
   readonly abort: AbortController;
+  /** Where the caller takes the answer as a stream. */
+  readonly streaming: Streaming | undefined;
   timer?: unknown;
 }
 
-/** Answers the calls of one peer on one connection. */
+/** Answers the calls of one peer in one session. */
 export class Responder {
   readonly #host: ResponderHost;
   readonly #running = new Map<number, Running>();
@@ -56,17 +66,14 @@ export class Responder {
     if (!this.#used.add(id)) throw new ProtocolError(`The id ${id} was used before`);
   }
 
-  /** Runs the handler of a request. */
-  request({ id, method, params, timeout }: Request): void {
-    this.run(id, method, this.#host.find(method), params, timeout);
-  }
-
-  /** Runs anything that answers a question by id. */
-  run(id: number, method: string, answerer: Answerer | undefined, params: unknown, timeout?: number | null): void {
+  /** Runs the handler of a request, or another one in its place. */
+  request(request: Request, answerer: Answerer | undefined = this.#host.find(request.method)): void {
+    const { id, method, params, timeout, stream, credit, cursor } = request;
     this.use(id);
     if (!answerer) return this.#fail(id, { code: 'UNIMPLEMENTED', message: `There is no ${method}` });
     if (this.#busy >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
-    const running: Running = { abort: new AbortController() };
+    const streaming = stream ? this.#host.streams?.(id, credit ?? CREDIT, (...frame) => this.#host.write(...frame)) : undefined;
+    const running: Running = { abort: new AbortController(), streaming };
     this.#running.set(id, running);
     // A timeout that no timer can hold is none.
     if (typeof timeout === 'number' && timeout <= MAX_DELAY)
@@ -77,10 +84,24 @@ export class Responder {
       this.#busy--;
       this.#finish(id, final);
     };
-    new Promise((resolve) => resolve(answerer(params, running.abort.signal))).then(
-      (result) => done(() => this.#succeed(id, method, result)),
-      (error: unknown) => done(() => this.#fail(id, this.#told(error, method))),
-    );
+    const succeeded = (result: unknown) => done(() => this.#succeed(id, method, result));
+    const failed = (error: unknown) => done(() => this.#fail(id, this.#told(error, method)));
+    new Promise((resolve) => resolve(answerer(params, running.abort.signal, cursor ?? undefined))).then((result) => {
+      if (isStream(result)) this.#stream(running, result).then(succeeded, failed);
+      else succeeded(result);
+    }, failed);
+  }
+
+  /** More items are welcome; of what is over nobody asks. */
+  credit(id: number, count: number): void {
+    this.#running.get(id)?.streaming?.grant(count);
+  }
+
+  /** Sends the items of a stream. */
+  async #stream({ streaming }: Running, items: AsyncIterable<unknown>): Promise<unknown> {
+    if (!streaming) throw new CallError('FAILED_PRECONDITION', 'It answers with a stream: use stream(), not call()');
+    await streaming.run(items);
+    return END;
   }
 
   /** The caller lost interest. */
@@ -88,7 +109,7 @@ export class Responder {
     this.#end(id, new CallError('CANCELLED', 'The caller cancelled it'));
   }
 
-  /** The connection is gone: nobody is there to be answered. */
+  /** The session is gone: nobody is there to be answered. */
   stop(reason: unknown): void {
     for (const [id, { abort }] of [...this.#running]) this.#finish(id, () => abort.abort(reason));
   }
@@ -109,11 +130,13 @@ export class Responder {
     if (!running) return;
     this.#running.delete(id);
     this.#host.clock.clearTimeout(running.timer);
+    running.streaming?.stop();
     final();
     if (this.#running.size === 0) this.#host.idle?.();
   }
 
   #succeed(id: number, method: string, result: unknown): void {
+    if (result === END) return void this.#host.write({ type: 'end', id });
     let payload: Payload | undefined;
     try {
       payload = encodePayload(result);
@@ -135,4 +158,9 @@ export class Responder {
     this.#host.failed(error, method);
     return { code: 'INTERNAL', message: 'The handler failed' };
   }
+}
+
+/** Whether a handler returned a stream. */
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof (value as AsyncIterable<unknown> | null | undefined)?.[Symbol.asyncIterator] === 'function';
 }

@@ -4,9 +4,11 @@
  */
 
 import type { Posting, Waiting } from './caller.ts';
-import { type Dropped, Outbox, type OutboxLimits } from './core/outbox.ts';
-import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, UnsupportedError } from './errors.ts';
+import { type Dropped, type Entry, Outbox, type OutboxLimits } from './core/outbox.ts';
+import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, SessionLostError, UnsupportedError } from './errors.ts';
+import type { Clock } from './io/clock.ts';
 import { OPEN, type WebSocketLike } from './io/web-socket.ts';
+import type { Line, Way } from './line.ts';
 import { guarded } from './report.ts';
 import { Batch } from './wire/batch.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
@@ -16,7 +18,7 @@ import type { Capabilities, Protocol } from './wire/protocol.ts';
 /** What a transmitter needs of the client. */
 export interface TransmitterHost {
   readonly protocol: Protocol;
-  now(): number;
+  readonly clock: Clock;
   /** Whether the server offers something. */
   offers(capability: keyof Capabilities): boolean;
   /** The socket, while the connection is open. */
@@ -25,11 +27,19 @@ export interface TransmitterHost {
   sent(bytes: number): void;
 }
 
+/** Bytes that may wait in the socket before the outbox is held back. */
+const HIGH_WATER = 65_536;
+/** How soon is looked whether they have left, and then ever later; milliseconds. */
+const PACE = 4;
+const SLOWEST = 100;
+
 const WHY = {
   overflow: () => new QueueFullError('There was no room in the outbox'),
   expired: () => new HoldfastError('DEADLINE_EXCEEDED', 'It waited too long in the outbox'),
   replaced: () => new HoldfastError('REPLACED', 'A newer one with the same key took its place'),
 } as const;
+
+const LOST = new SessionLostError('The session was lost before it was answered: it may have been executed or not', true);
 
 export class Transmitter {
   readonly #host: TransmitterHost;
@@ -37,15 +47,21 @@ export class Transmitter {
   readonly #overflow: OutboxLimits['overflow'];
   /** Bytes that the server takes in a message; Infinity while that is unknown. */
   #limit = Infinity;
-  #batch: Batch;
+  #batch = new Batch(Infinity);
+  /** The frames of the session; undefined where the server has none. */
+  #line: Line | undefined;
+  /** What is in the outbox again: it had been written in a session that was lost. */
+  readonly #readmitted = new Map<Posting, Entry<Posting>>();
   #scheduled = false;
   #paused = false;
+  /** Set while the socket has enough to do, and how long until it is looked at again. */
+  #pacing: unknown;
+  #pace = PACE;
 
   constructor(host: TransmitterHost, limits: OutboxLimits) {
     this.#host = host;
     this.#outbox = new Outbox(limits);
     this.#overflow = limits.overflow;
-    this.#batch = this.#emptyBatch();
   }
 
   /** What waits. */
@@ -53,11 +69,27 @@ export class Transmitter {
     return { messages: this.#outbox.size, bytes: this.#outbox.bytes };
   }
 
-  /** A connection opened to a server that takes so much. What was written for an earlier one is gone with it. */
-  opened(limit: number): void {
+  /**
+   * A connection opens to a server that takes so much. What was written for an earlier one, and belonged to it, is gone with it.
+   *
+   * @returns the way onto this connection, for the line of a session
+   */
+  opened(limit: number, window: number): Way {
+    const batch = new Batch(limit, this.#host.protocol.batches ? undefined : 1);
     this.#limit = limit;
-    this.#batch = this.#emptyBatch();
+    this.#batch = batch;
     this.#paused = false;
+    return { limit, window, add: (message, bytes) => batch.add(message, bytes) };
+  }
+
+  /** The session of this connection, or that there is none. */
+  use(line: Line | undefined): void {
+    this.#line = line;
+  }
+
+  /** Puts back what was written in a session that was lost: ahead of everything that waits, in the order in which it comes back. */
+  readmit(posting: Posting): void {
+    this.#readmitted.set(posting, this.#outbox.readmit(posting, bytesOf(posting.payload), posting.again?.()));
   }
 
   /** Until the next connection, what waits goes on waiting. */
@@ -86,31 +118,58 @@ export class Transmitter {
       posting.dropped('overflow', error);
       return () => false;
     }
-    this.#schedule();
-    return () => this.#outbox.remove(entry);
+    this.wake();
+    return () => this.#withdraw(posting, entry);
+  }
+
+  #withdraw(posting: Posting, entry: Entry<Posting>): boolean {
+    const again = this.#readmitted.get(posting);
+    this.#readmitted.delete(posting);
+    return this.#outbox.remove(again ?? entry) || this.#line?.withdraw(posting) === true;
   }
 
   /** Writes a frame that belongs to this connection, at the end of the task; returns why not when it is larger than the server takes. */
   write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
     if (!this.#host.socket()) return undefined; // the connection it belongs to is gone, and so is whoever waited for it
     const error = this.#add(frame, payload);
-    this.#schedule();
+    this.wake();
     return error;
   }
 
-  /** Writes everything now. */
-  flush(): void {
+  /** Writes a frame that belongs to the session, or to this connection where there is none; returns why not when it is too large. */
+  answer(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
+    if (!this.#line) return this.write(frame, payload);
+    const error = this.#line.post(frame, payload);
+    this.wake();
+    return error;
+  }
+
+  /**
+   * Writes now what may be written.
+   *
+   * @param isLast whether there may be no other time: then however much the socket has to do
+   */
+  flush(isLast = false): void {
     const socket = this.#host.socket();
     // A socket on its way out would swallow it without a word: what waits goes on waiting.
     if (socket?.readyState !== OPEN) return;
     // Told last: whoever is told about a drop may close or replace the connection.
     const drops: (() => void)[] = [];
+    const { clock } = this.#host;
+    this.#line?.flush();
     while (!this.#paused) {
-      const { entry, drops: expired } = this.#outbox.take(this.#host.now());
+      const { entry, drops: expired } = this.#outbox.take(
+        clock.now(),
+        ({ value, bytes }) => this.#hasRoom(value, bytes) && (isLast || this.#isSwift(socket)),
+      );
       drops.push(() => this.#report(expired));
       if (!entry) break;
-      this.#transmit(entry.value, drops);
+      const { value } = entry;
+      // What this server does not remember is not asked again.
+      if (this.#readmitted.delete(value) && value.again && value.again() === undefined) drops.push(() => value.dropped('expired', LOST));
+      else this.#transmit(value, drops);
     }
+    drops.push(...(this.#line?.news() ?? []));
     for (const message of this.#batch.take()) {
       this.#host.sent(bytesOf(message));
       guarded(() => socket.send(message));
@@ -118,12 +177,33 @@ export class Transmitter {
     for (const drop of drops) drop();
   }
 
-  /** Drops everything that waits, for that reason. */
-  clear(error: ClosedError): void {
-    this.#report(this.#outbox.clear(), error);
+  /** What waits, and what is written and not acknowledged. */
+  get unfinished(): Posting[] {
+    return [...this.#outbox.entries.map(({ value }) => value), ...(this.#line?.postings ?? [])];
   }
 
-  #schedule(): void {
+  /** What waits, in the order in which it would be written. */
+  get waiting(): readonly Entry<Posting>[] {
+    return this.#outbox.entries;
+  }
+
+  /** Drops everything that waits, for that reason. */
+  clear(error: ClosedError): void {
+    this.#host.clock.clearTimeout(this.#pacing);
+    this.#pacing = undefined;
+    const readmitted = new Set(this.#readmitted.keys());
+    this.#readmitted.clear();
+    const drops = this.#outbox.clear();
+    // What was written before may have arrived.
+    for (const { value } of drops) if (readmitted.has(value)) value.unknown?.(error);
+    this.#report(
+      drops.filter(({ value }) => !readmitted.has(value) || !value.unknown),
+      error,
+    );
+  }
+
+  /** Writes what there is to write at the end of the task. */
+  wake(): void {
     if (this.#scheduled || !this.#host.socket()) return;
     this.#scheduled = true;
     queueMicrotask(() => {
@@ -142,9 +222,28 @@ export class Transmitter {
   #transmit(posting: Posting, drops: (() => void)[]): void {
     const missing = this.#missing(posting);
     if (missing) return void drops.push(() => posting.dropped('unsupported', new UnsupportedError(missing, 'The server')));
-    const error = this.#add(posting.frame(), posting.payload);
+    const line = posting.volatile ? undefined : this.#line;
+    const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
-    else posting.sent();
+    else if (!line) posting.sent();
+  }
+
+  /** Whether the socket gets rid of what it has: if not, what waits goes on waiting, where it can still be taken back, and is not lost. */
+  #isSwift(socket: WebSocketLike): boolean {
+    if (socket.bufferedAmount + this.#batch.bytes < HIGH_WATER) {
+      this.#pace = PACE;
+      return true;
+    }
+    this.#pacing ??= this.#host.clock.setTimeout(() => {
+      this.#pacing = undefined;
+      guarded(() => this.flush());
+    }, this.#pace);
+    this.#pace = Math.min(2 * this.#pace, SLOWEST);
+    return false;
+  }
+
+  #hasRoom({ volatile }: Posting, bytes: number): boolean {
+    return volatile || !this.#line || this.#line.hasRoom(bytes);
   }
 
   #add(frame: Outgoing, payload: Payload | undefined): MessageTooLargeError | undefined {
@@ -154,10 +253,6 @@ export class Transmitter {
     if (bytes > this.#limit) return new MessageTooLargeError(bytes, this.#limit);
     this.#batch.add(message, bytes);
     return undefined;
-  }
-
-  #emptyBatch(): Batch {
-    return new Batch(this.#limit, this.#host.protocol.batches ? undefined : 1);
   }
 
   #report(drops: readonly Dropped<Posting>[], closed: ClosedError = new ClosedError()): void {

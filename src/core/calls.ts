@@ -21,6 +21,11 @@ export class Calls<T> {
     return this.#lastId;
   }
 
+  /** The question with that id, if it is not settled. */
+  get(id: number): T | undefined {
+    return this.#pending.get(id);
+  }
+
   /** Takes out the question that an answer belongs to; undefined when it was settled before, or never asked. */
   take(id: number): T | undefined {
     const question = this.#pending.get(id);
@@ -28,10 +33,14 @@ export class Calls<T> {
     return question;
   }
 
-  /** Takes out everything: no answer can come any more. In the order in which it was asked. */
-  clear(): T[] {
-    const questions = [...this.#pending.values()];
-    this.#pending.clear();
+  /** Takes out everything, or those that are meant: no answer can come any more. In the order in which it was asked. */
+  clear(isMeant: (question: T) => boolean = () => true): T[] {
+    const questions: T[] = [];
+    for (const [id, question] of this.#pending) {
+      if (!isMeant(question)) continue;
+      this.#pending.delete(id);
+      questions.push(question);
+    }
     return questions;
   }
 }

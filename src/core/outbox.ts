@@ -53,8 +53,15 @@ const ENTRY_COST = 64;
 interface Lane<T> {
   readonly priority: number;
   readonly entries: Set<Entry<T>>;
-  readonly iterator: IterableIterator<Entry<T>>;
+  iterator: IterableIterator<Entry<T>>;
+  /** What the iterator has passed and nobody has taken. */
+  first: Entry<T> | undefined;
+  /** Entries removed since the iterator was made: it keeps what they leave behind. */
+  removed: number;
 }
+
+/** An iterator that has so many holes before it, and more than entries, makes place for another one. */
+const HOLES = 1_024;
 
 /** The queue of a client. */
 export class Outbox<T> {
@@ -79,6 +86,11 @@ export class Outbox<T> {
     return this.#bytes;
   }
 
+  /** What waits, in the order in which it would be taken. */
+  get entries(): Entry<T>[] {
+    return this.#lanes.flatMap(({ entries }) => [...entries]);
+  }
+
   /** Adds an entry. Where there is no room and the policy is `throw` or `drop-newest`, nothing changes and there is no entry. */
   enqueue(value: T, options: EntryOptions): Enqueued<T> {
     const cost = options.bytes + ENTRY_COST;
@@ -96,19 +108,32 @@ export class Outbox<T> {
       drops.push({ value: this.#dropFrom(lowest), reason: 'overflow' });
     }
     const entry: Entry<T> = { value, ...options };
-    this.#laneOf(options.priority).entries.add(entry);
-    if (options.key !== undefined) this.#keys.set(options.key, entry);
-    this.#size++;
-    this.#bytes += cost;
+    this.#admit(entry);
     return { entry, drops };
   }
 
-  /** Takes the next entry to be written; those that are too old come out as drops. */
-  take(now: number): { readonly entry: Entry<T> | undefined; readonly drops: readonly Dropped<T>[] } {
+  /** Puts something back that was taken before: ahead of everything, in the order in which it comes back, whatever the limits. */
+  readmit(value: T, bytes: number, expiresAt: number = Infinity): Entry<T> {
+    const entry: Entry<T> = { value, bytes, priority: Infinity, key: undefined, expiresAt };
+    this.#admit(entry);
+    return entry;
+  }
+
+  /**
+   * Takes the next entry to be written; those that are too old come out as drops.
+   *
+   * @param fits whether it can be written now: if not, it goes on waiting, and all others behind it
+   */
+  take(
+    now: number,
+    fits: (entry: Entry<T>) => boolean = () => true,
+  ): { readonly entry: Entry<T> | undefined; readonly drops: readonly Dropped<T>[] } {
     const drops: Dropped<T>[] = [];
     for (let entry = this.#next(); entry; entry = this.#next()) {
+      const isExpired = entry.expiresAt <= now;
+      if (!isExpired && !fits(entry)) break;
       this.remove(entry);
-      if (entry.expiresAt > now) return { entry, drops };
+      if (!isExpired) return { entry, drops };
       drops.push({ value: entry.value, reason: 'expired' });
     }
     return { entry: undefined, drops };
@@ -118,6 +143,7 @@ export class Outbox<T> {
   remove(entry: Entry<T>): boolean {
     const lane = this.#lanes.find(({ priority }) => priority === entry.priority);
     if (!lane?.entries.delete(entry)) return false;
+    if (++lane.removed > Math.max(HOLES, lane.entries.size)) renew(lane);
     if (lane.entries.size === 0) this.#lanes = this.#lanes.filter((each) => each !== lane);
     if (entry.key !== undefined) this.#keys.delete(entry.key);
     this.#size--;
@@ -127,20 +153,28 @@ export class Outbox<T> {
 
   /** Empties it: nothing of it will be sent. In the order in which it would have been. */
   clear(): Dropped<T>[] {
-    const drops: Dropped<T>[] = this.#lanes.flatMap(({ entries }) => [...entries]).map(({ value }) => ({ value, reason: 'closed' }));
+    const drops: Dropped<T>[] = this.entries.map(({ value }) => ({ value, reason: 'closed' }));
     this.#lanes = [];
     this.#keys.clear();
     this.#size = this.#bytes = 0;
     return drops;
   }
 
-  /** The first of the highest priority. Whoever asks takes it out: the iterator has passed it. */
+  #admit(entry: Entry<T>): void {
+    this.#laneOf(entry.priority).entries.add(entry);
+    if (entry.key !== undefined) this.#keys.set(entry.key, entry);
+    this.#size++;
+    this.#bytes += entry.bytes + ENTRY_COST;
+  }
+
+  /** The first of the highest priority. */
   #next(): Entry<T> | undefined {
-    return this.#lanes[0]?.iterator.next().value;
+    const [lane] = this.#lanes;
+    return lane && firstOf(lane);
   }
 
   #dropFrom(lane: Lane<T>): T {
-    const entry: Entry<T> = lane.iterator.next().value;
+    const entry = firstOf(lane);
     this.remove(entry);
     return entry.value;
   }
@@ -149,8 +183,20 @@ export class Outbox<T> {
     const found = this.#lanes.find((lane) => lane.priority === priority);
     if (found) return found;
     const entries = new Set<Entry<T>>();
-    const lane = { priority, entries, iterator: entries.values() };
+    const lane: Lane<T> = { priority, entries, iterator: entries.values(), first: undefined, removed: 0 };
     this.#lanes = [...this.#lanes, lane].sort((a, b) => b.priority - a.priority);
     return lane;
   }
+}
+
+/** The entry that waits longest in a lane: there always is one. */
+function firstOf<T>(lane: Lane<T>): Entry<T> {
+  if (!lane.first || !lane.entries.has(lane.first)) lane.first = lane.iterator.next().value as Entry<T>;
+  return lane.first;
+}
+
+function renew<T>(lane: Lane<T>): void {
+  lane.iterator = lane.entries.values();
+  lane.first = undefined;
+  lane.removed = 0;
 }

@@ -9,7 +9,9 @@
  *  any ──release──► idle
  * ```
  *
- * From asking until the answer nothing of a channel is delivered: it would belong to the subscription before.
+ * From asking until the answer nothing of a channel is delivered: it would belong to the subscription before. Where the server keeps a
+ * history, each message has its place in it, and only the next one is delivered: what was there before is dropped, and where some are
+ * missing the server is asked again, from the last one on.
  */
 
 import type { HoldfastError } from '../errors.ts';
@@ -48,8 +50,25 @@ const PERMANENT: readonly string[] = [
   'UNSUPPORTED',
 ];
 
+/** How far a channel is known. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** What the server says about a subscription: `recovered` where everything that was missed follows, and where the channel stands. */
+export interface Confirmed {
+  readonly recovered?: boolean | null | undefined;
+  readonly epoch?: string | null | undefined;
+  readonly offset?: number | null | undefined;
+}
+
 interface Wanted {
   state: ChannelState;
+  /** Undefined where nothing is known of the history, or there is none. */
+  position: Position | undefined;
+  /** Where something was missing the last time. */
+  hole: number | undefined;
   readonly params: unknown;
   /** Counts the questions: the answer to an earlier one is none. */
   generation: number;
@@ -62,7 +81,11 @@ export interface Wish {
   readonly channel: string;
   readonly params: unknown;
   readonly generation: number;
+  readonly position: Position | undefined;
 }
+
+/** What to do with a message: hand it on, forget it, or ask the server again, since some before it are missing. */
+export type Passage = 'next' | 'stale' | 'hole';
 
 /** The channels of one client. */
 export class Subscriptions {
@@ -79,15 +102,37 @@ export class Subscriptions {
     return this.#wanted.get(channel)?.state ?? { status: 'idle' };
   }
 
-  /** Whether a message of this channel belongs to a confirmed subscription. */
-  delivers(channel: string): boolean {
-    return this.#wanted.get(channel)?.state.status === 'subscribed';
+  /** A message came in, with its place in the history where there is one. */
+  arrived(channel: string, offset: number | undefined): Passage {
+    const wanted = this.#wanted.get(channel);
+    if (wanted?.state.status !== 'subscribed') return 'stale';
+    const { position } = wanted;
+    if (!position || offset === undefined) return 'next';
+    if (offset <= position.offset) return 'stale';
+    if (offset === position.offset + 1) {
+      wanted.position = { ...position, offset };
+      return 'next';
+    }
+    // Twice at the same place: the server does not have what is missing, whatever it says.
+    if (wanted.hole === position.offset) wanted.position = undefined;
+    wanted.hole = position.offset;
+    wanted.state = { status: 'subscribing' };
+    wanted.asked = false;
+    return 'hole';
   }
 
   /** Somebody wants a channel, for the first time or again after it failed. */
   want(channel: string, params: unknown): void {
     if (this.#wanted.get(channel)?.state.status === 'failed') this.#wanted.delete(channel);
-    if (!this.#wanted.has(channel)) this.#wanted.set(channel, { state: { status: 'subscribing' }, params, generation: 0, asked: false });
+    if (!this.#wanted.has(channel))
+      this.#wanted.set(channel, {
+        state: { status: 'subscribing' },
+        position: undefined,
+        hole: undefined,
+        params,
+        generation: 0,
+        asked: false,
+      });
   }
 
   /** Nobody wants it any more; true when the server knows of it and has to be told. */
@@ -104,7 +149,7 @@ export class Subscriptions {
       if (wanted.asked || wanted.state.status === 'failed') continue;
       wanted.asked = true;
       wanted.generation = ++this.#generation;
-      questions.push({ channel, params: wanted.params, generation: wanted.generation });
+      questions.push({ channel, params: wanted.params, generation: wanted.generation, position: wanted.position });
     }
     return questions;
   }
@@ -115,12 +160,29 @@ export class Subscriptions {
     if (wanted) wanted.asked = false;
   }
 
-  /** The server answered; false when the answer belongs to a question that matters no more. */
-  answer({ channel, generation }: Wish, error: HoldfastError<string> | undefined): boolean {
+  /** The server refused; false when the answer belongs to a question that matters no more. */
+  refused({ channel, generation }: Wish, error: HoldfastError<string>): boolean {
     const wanted = this.#current(channel, generation);
     if (!wanted) return false;
-    wanted.state = error ? { status: 'failed', error } : { status: 'subscribed' };
+    wanted.state = { status: 'failed', error };
     return true;
+  }
+
+  /**
+   * The server confirmed; undefined when the answer belongs to a question that matters no more, else whether nothing was missed: what was
+   * follows.
+   */
+  confirmed({ channel, generation, position }: Wish, { recovered, epoch, offset }: Confirmed): boolean | undefined {
+    const wanted = this.#current(channel, generation);
+    if (!wanted) return undefined;
+    wanted.state = { status: 'subscribed' };
+    const isKnown = typeof epoch === 'string' && typeof offset === 'number';
+    // What it claims to have recovered must be what was asked about.
+    const isPlausible = !isKnown || (epoch === position?.epoch && offset >= position.offset);
+    const isRecovered = recovered === true && position !== undefined && isPlausible;
+    if (!isRecovered) wanted.position = isKnown ? { epoch, offset } : undefined;
+    if (!isRecovered) wanted.hole = undefined;
+    return isRecovered;
   }
 
   /** The server ended a subscription; false when it does not concern a confirmed one. Without an error: it is to be asked for again. */
@@ -129,6 +191,7 @@ export class Subscriptions {
     if (wanted?.state.status !== 'subscribed') return false;
     wanted.state = error ? { status: 'failed', error } : { status: 'subscribing' };
     wanted.asked = error !== undefined;
+    if (error) wanted.position = undefined;
     return true;
   }
 

@@ -8,7 +8,7 @@ import type { Declaration, SubscribeResult } from '../wire/frames.ts';
 export interface Admission {
   readonly result: SubscribeResult;
   /** Makes the subscription live, in the same step in which the client is told. */
-  join(): void;
+  join(): unknown;
 }
 
 /** How long a welcome waits for decisions. */

@@ -1,21 +1,27 @@
-/** The channels of a server, in memory: who is subscribed, who may, and what a published message is worth. */
+/** The channels of a server: who may subscribe and publish, and who is subscribed. What is published goes through the {@link Broker}. */
 
 import { show } from '../checks.ts';
 import { CallError } from '../errors.ts';
-import { bytesOf, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
+import { bytesOf, encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
+import type { Declaration } from '../wire/frames.ts';
 import type { Admission } from './admission.ts';
+import type { Broker, Missed, Position } from './broker.ts';
 import type { ServerClient } from './client.ts';
+import type { ServerConnection } from './connection.ts';
 import type { HostOptions, HostSettings } from './options.ts';
+import { Room, resultOf } from './room.ts';
 
 export class ChannelHub {
   readonly #settings: HostSettings;
+  readonly #broker: Broker;
   readonly #hooks: Pick<HostOptions, 'authorize' | 'nameOf'>;
-  readonly #subscribers = new Map<string, Set<ServerClient>>();
-  /** The channels of each client, and those it is waiting for: the latest demand for each. */
-  readonly #channels = new Map<ServerClient, Map<string, object>>();
-  /** Subscriptions of each client that wait to be authorized. */
-  readonly #deciding = new WeakMap<ServerClient, number>();
+  /** The channels that somebody listens to. */
+  readonly #rooms = new Map<string, Room>();
+  /** The channels of each connection, and those it is waiting for: the latest demand for each. */
+  readonly #channels = new Map<ServerConnection, Map<string, object>>();
+  /** Subscriptions of each connection that wait to be decided. */
+  readonly #deciding = new WeakMap<ServerConnection, number>();
   /** What each client is publishing: how much, and the end of the line. */
   readonly #publishing = new WeakMap<ServerClient, { length: number; size: number; last: Promise<void> }>();
 
@@ -24,63 +30,110 @@ export class ChannelHub {
     { authorize, nameOf }: { authorize: HostOptions['authorize'] | undefined; nameOf: HostOptions['nameOf'] | undefined },
   ) {
     this.#settings = settings;
+    this.#broker = settings.broker;
     this.#hooks = { ...(authorize && { authorize }), ...(nameOf && { nameOf }) };
   }
 
-  /** A client is there. */
-  joined(client: ServerClient): void {
-    this.#channels.set(client, new Map());
+  /** A connection is there. */
+  joined(connection: ServerConnection): void {
+    this.#channels.set(connection, new Map());
   }
 
-  /** Publishes from the server itself; returns how many it went to. Throws TypeError at what cannot be sent. */
+  /** Publishes from the server itself; returns how many it has gone to by now. Throws TypeError at what cannot be sent. */
   announce(channel: string, data: unknown): number {
-    return this.#spread(channel, ...messageOf(channel, encodePayload(data) ?? 'null', undefined));
+    const payload = encodePayload(data) ?? 'null';
+    const room = this.#rooms.get(channel);
+    const before = room?.reached ?? 0;
+    const failed = (error: unknown) => this.#settings.onerror(error, 'the broker');
+    try {
+      const published = this.#broker.publish(channel, { payload });
+      if (published instanceof Promise) published.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+    return (room?.reached ?? 0) - before;
+  }
+
+  /** Where a channel stands. */
+  async position(channel: string): Promise<Position | undefined> {
+    return (await this.#broker.history(channel)).position;
   }
 
   /** Asks for permission, and answers when it is there; a second subscribe replaces the first. */
-  subscribe(client: ServerClient, channel: string, params: unknown): Admission | Promise<Admission> {
-    const channels = this.#channels.get(client) ?? new Map<string, object>();
+  subscribe(connection: ServerConnection, declaration: Declaration): Admission | Promise<Admission> {
+    const { channel, params } = declaration;
+    const channels = this.#channels.get(connection) ?? new Map<string, object>();
     const { subscriptions } = this.#settings.limits;
-    const deciding = this.#deciding.get(client) ?? 0;
+    const deciding = this.#deciding.get(connection) ?? 0;
     if ((!channels.has(channel) && channels.size >= subscriptions) || deciding >= 2 * subscriptions)
       return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
     if (channel.length > LONGEST_NAME) return refused(channel, new CallError('INVALID_ARGUMENT', 'The name of the channel is too long'));
+    this.#leave(connection, channel);
     const demand = {};
     channels.set(channel, demand);
-    this.#leave(client, channel);
-    const permission = this.#permission(client, { action: 'subscribe', channel, params });
-    if (!(permission instanceof Promise)) return this.#admission(client, channel, demand, permission);
-    this.#deciding.set(client, deciding + 1);
-    return permission.then((error) => {
-      this.#deciding.set(client, (this.#deciding.get(client) ?? 1) - 1);
-      return this.#admission(client, channel, demand, error);
-    });
+    const permission = this.#permission(connection.client, { action: 'subscribe', channel, params });
+    const admission =
+      permission instanceof Promise
+        ? permission.then((error) => this.#enter(connection, declaration, demand, error))
+        : this.#enter(connection, declaration, demand, permission);
+    if (!(admission instanceof Promise)) return admission;
+    this.#deciding.set(connection, deciding + 1);
+    return admission.finally(() => this.#deciding.set(connection, (this.#deciding.get(connection) ?? 1) - 1));
   }
 
-  /** What a decision comes to, unless the client has changed its mind meanwhile. */
-  #admission(client: ServerClient, channel: string, demand: object, error: CallError | undefined): Admission {
-    const isCurrent = () => this.#channels.get(client)?.get(channel) === demand;
-    if (!isCurrent()) return refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
-    if (error) {
-      this.#channels.get(client)?.delete(channel);
-      return refused(channel, error);
-    }
-    const join = () => {
-      if (!isCurrent()) return;
-      const subscribers = this.#subscribers.get(channel) ?? new Set();
-      this.#subscribers.set(channel, subscribers.add(client));
+  /** Begins to listen, unless the client may not, or has changed its mind meanwhile. */
+  #enter(
+    connection: ServerConnection,
+    { channel, epoch, offset }: Declaration,
+    demand: object,
+    error: CallError | undefined,
+  ): Admission | Promise<Admission> {
+    const isCurrent = () => this.#channels.get(connection)?.get(channel) === demand;
+    const givenUp = () => refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
+    if (!isCurrent()) return givenUp();
+    const refuse = (why: CallError) => {
+      this.unsubscribe(connection, channel);
+      return refused(channel, why);
     };
-    return { result: { channel, recovered: false }, join };
+    if (error) return refuse(error);
+    const failed = (failure: unknown) => {
+      this.#settings.onerror(failure, 'the broker');
+      return isCurrent() ? refuse(new CallError('UNAVAILABLE', 'The broker failed')) : givenUp();
+    };
+    const admit = (missed: Missed): Admission => {
+      if (!isCurrent()) return givenUp();
+      return { result: resultOf(channel, missed), join: () => isCurrent() && this.#rooms.get(channel)?.join(connection, missed) };
+    };
+    const since = typeof epoch === 'string' && typeof offset === 'number' ? { epoch, offset } : undefined;
+    try {
+      const missed = this.#roomOf(channel).enter(connection, since);
+      return missed instanceof Promise ? missed.then(admit).catch(failed) : admit(missed);
+    } catch (failure) {
+      return failed(failure);
+    }
   }
 
-  unsubscribe(client: ServerClient, channel: string): void {
-    this.#channels.get(client)?.delete(channel);
-    this.#leave(client, channel);
+  #roomOf(channel: string): Room {
+    const found = this.#rooms.get(channel);
+    if (found) return found;
+    const room = new Room(channel, {
+      broker: this.#broker,
+      buffered: this.#settings.limits.buffered,
+      left: (connection) => this.unsubscribe(connection, channel),
+      emptied: () => this.#rooms.delete(channel),
+      failed: (error) => this.#settings.onerror(error, 'the broker'),
+    });
+    this.#rooms.set(channel, room);
+    return room;
   }
 
-  #leave(client: ServerClient, channel: string): void {
-    const subscribers = this.#subscribers.get(channel);
-    if (subscribers?.delete(client) && subscribers.size === 0) this.#subscribers.delete(channel);
+  unsubscribe(connection: ServerConnection, channel: string): void {
+    this.#channels.get(connection)?.delete(channel);
+    this.#leave(connection, channel);
+  }
+
+  #leave(connection: ServerConnection, channel: string): void {
+    this.#rooms.get(channel)?.leave(connection);
   }
 
   /** One publish of a client after the other, however long each takes to be authorized. */
@@ -102,54 +155,52 @@ export class ChannelHub {
     return published;
   }
 
-  /** Asks for permission at once, and publishes when it is there and it is this message's turn. */
-  publish(client: ServerClient, channel: string, data: unknown): Promise<unknown> {
+  /**
+   * Asks for permission at once, and publishes when it is there and it is this message's turn.
+   *
+   * @param once sees to it that it is published once, however often it is sent
+   */
+  publish(client: ServerClient, channel: string, data: unknown, once?: (publish: () => unknown) => Promise<unknown>): Promise<unknown> {
     const payload = this.#encoded(data);
     if (payload === undefined) return Promise.reject(new CallError('INVALID_ARGUMENT', 'The data cannot be passed on'));
     const permission = this.#permission(client, { action: 'publish', channel, data });
     const pass = (error: CallError | undefined) => {
       if (error) throw error;
-      return this.#pass(client, channel, payload);
+      const publish = () => this.#pass(client, channel, payload);
+      return once ? once(publish) : publish();
     };
     // At once where nothing is waited for, so that no burst has to wait in line.
-    if (!(permission instanceof Promise) && !this.#publishing.has(client)) return new Promise((resolve) => resolve(pass(permission)));
+    if (!once && !(permission instanceof Promise) && !this.#publishing.has(client))
+      return new Promise((resolve) => resolve(pass(permission)));
     return this.#inTurn(client, payload.length, async () => pass(await permission));
   }
 
-  #pass(client: ServerClient, channel: string, payload: Payload): object {
-    const name = this.#nameOf(client);
+  #pass(client: ServerClient, channel: string, payload: Payload): object | Promise<object> {
+    const from = this.#nameOf(client);
     // Numbers may be longer when they are written again: what the sender may send, others must not have to refuse.
-    const [message, bytes] = messageOf(channel, payload, name);
+    const bytes = bytesOf(encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload)) + OFFSET_BYTES;
     const { message: limit } = this.#settings.limits;
     if (bytes > limit) throw new CallError('RESOURCE_EXHAUSTED', `The message has ${bytes} bytes, and ${limit} can be passed on`);
-    this.#spread(channel, message, bytes);
-    return {};
-  }
-
-  /** To every subscriber. Whoever does not take so much loses the channel, with an error, rather than a message in silence. */
-  #spread(channel: string, message: Message, bytes: number): number {
-    let reached = 0;
-    for (const client of [...(this.#subscribers.get(channel) ?? [])]) {
-      if (client.deliver(message, bytes)) reached++;
-      else {
-        this.unsubscribe(client, channel);
-        client.tell({
-          type: 'unsubscribe',
-          channel,
-          error: wireError(new CallError('RESOURCE_EXHAUSTED', 'A message was more than you take')),
-        });
-      }
+    const answer = (position: Position | undefined) => (position ? { offset: position.offset } : {});
+    const failed = (error: unknown) => {
+      this.#settings.onerror(error, 'the broker');
+      throw new CallError('UNAVAILABLE', 'The broker failed');
+    };
+    try {
+      const position = this.#broker.publish(channel, { payload, from });
+      return position instanceof Promise ? position.then(answer, failed) : answer(position);
+    } catch (error) {
+      return failed(error);
     }
-    return reached;
   }
 
   /** Why the client may not do it, if it may not; at once, where `authorize` knows at once. */
   #permission(
-    client: ServerClient,
+    client: ServerClient | undefined,
     what: { action: 'subscribe' | 'publish'; channel: string; params?: unknown; data?: unknown },
   ): CallError | undefined | Promise<CallError | undefined> {
     const { authorize } = this.#hooks;
-    if (!authorize) return undefined;
+    if (!authorize || !client) return undefined;
     const denied = () => new CallError('PERMISSION_DENIED', `Not allowed to ${what.action} on ${what.channel}`);
     const failed = (error: unknown) => {
       if (error instanceof CallError) return error;
@@ -175,10 +226,10 @@ export class ChannelHub {
     }
   }
 
-  /** A client takes no messages any more. */
-  left(client: ServerClient): void {
-    for (const channel of this.#channels.get(client)?.keys() ?? []) this.#leave(client, channel);
-    this.#channels.delete(client);
+  /** A connection takes no messages any more. */
+  left(connection: ServerConnection): void {
+    for (const channel of this.#channels.get(connection)?.keys() ?? []) this.#leave(connection, channel);
+    this.#channels.delete(connection);
   }
 
   /** Who published, as the user says; undefined where that fails or is no text. */
@@ -198,11 +249,8 @@ export class ChannelHub {
 const LONGEST_NAME = 1_024;
 /** What a publish that waits costs beside its payload, in bytes. */
 const PUBLISH_COST = 64;
-
-function messageOf(channel: string, payload: Payload, from: string | undefined): [message: Message, bytes: number] {
-  const message = encodeFrame({ type: 'message', channel, ...(from !== undefined && { from }) }, payload);
-  return [message, bytesOf(message)];
-}
+/** What the place in the history adds to a message, in bytes, at most. */
+const OFFSET_BYTES = `"offset":${Number.MAX_SAFE_INTEGER},`.length;
 
 function refused(channel: string, error: CallError): Admission {
   return { result: { channel, error: wireError(error) }, join: () => {} };

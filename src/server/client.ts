@@ -1,67 +1,58 @@
-/** One client on the server: its opening, its frames both ways, and its end. Sans-I/O: it sees the connection as a {@link Peer}. */
+/**
+ * One client on the server, from its first welcome to the end of its session: events and calls both ways, over one connection after the
+ * other. Without a session (the client offers none, or the server) it lives as long as its connection.
+ */
 
-import { Caller } from '../caller.ts';
-import { closeCode, shortened } from '../close-arguments.ts';
+import { Caller, type Posting } from '../caller.ts';
+import { closeCode } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
-import { clampDelay } from '../core/backoff.ts';
 import { TokenBucket } from '../core/rate.ts';
-import { CallError, ClosedError, MessageTooLargeError, ProtocolError, SessionLostError, UnauthorizedError } from '../errors.ts';
-import { Responder } from '../responder.ts';
-import { bytesOf, decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
+import { WINDOW } from '../core/session.ts';
+import { type CallError, ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError, UnsupportedError } from '../errors.ts';
+import { Line, type Way } from '../line.ts';
+import { type Answerer, Responder } from '../responder.ts';
+import { Streaming } from '../streaming.ts';
+import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
-import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing, pongTo } from '../wire/frames.ts';
-import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
-import { type Admission, admit, fitting } from './admission.ts';
-import type { HostSettings, PeerRequest } from './options.ts';
-import { Outbound } from './outbound.ts';
-import { Pulse } from './pulse.ts';
-
-/** The connection under a client, as its owner hands it to a {@link Host}. */
-export interface Peer {
-  /** Bytes that were given to `send` and have not left yet; more than `limits.buffered` closes it with 4422. */
-  readonly bufferedAmount: number;
-  /**
-   * Sends a WebSocket message. What it throws is reported to `onerror`, and the connection given up.
-   *
-   * @param message text, or bytes for a binary message
-   */
-  send(message: Message): void;
-  /**
-   * Closes it; `closed()` of its {@link Port} is to follow. Where it does not within 2 s, `terminate()` is called.
-   *
-   * @param code the close code
-   * @param reason up to 123 bytes of UTF-8
-   */
-  close(code: number, reason: string): void;
-  /** Gives it up at once: nobody will answer. */
-  terminate(): void;
-}
+import type { ClientFrame, Outgoing, Request, Resume } from '../wire/frames.ts';
+import { Close } from '../wire/holdfast.ts';
+import type { ServerConnection } from './connection.ts';
+import type { Execution } from './once.ts';
+import type { HandlerContext, HostSettings, PeerRequest } from './options.ts';
+import type { Refusal, SessionStore } from './sessions.ts';
 
 /** What a client needs of the server it belongs to. */
 export interface ClientHost {
   readonly settings: HostSettings;
-  authenticate(token: unknown, request: PeerRequest): unknown;
-  /** Asks for a channel; `join` makes the subscription live, in the same step in which the client is told. */
-  subscribe(client: ServerClient, channel: string, params: unknown): Admission | Promise<Admission>;
-  unsubscribe(client: ServerClient, channel: string): void;
-  publish(client: ServerClient, channel: string, data: unknown): Promise<unknown>;
-  method(name: string): ((params: unknown, context: { client: ServerClient; signal: AbortSignal }) => unknown) | undefined;
+  /** Undefined where the server offers none. */
+  readonly sessions: SessionStore | undefined;
+  /** @param key where it is to be published once, however often it is sent */
+  publish(client: ServerClient, channel: string, data: unknown, key: string | undefined): Promise<unknown>;
+  /** Executes once, however often it is asked for. */
+  once(client: ServerClient, execution: Omit<Execution, 'identity'>, run: (signal: AbortSignal) => unknown): Promise<unknown>;
+  method(name: string): ((params: unknown, context: HandlerContext) => unknown) | undefined;
   event(client: ServerClient, name: string, data: unknown): void;
-  welcomed(client: ServerClient): void;
-  /** It takes no messages any more. */
-  left(client: ServerClient): void;
-  gone(client: ServerClient): void;
+  /** Who it is, whichever object says so. */
+  identityOf(principal: unknown): string;
+  ended(client: ServerClient): void;
 }
 
-/** Codes after which a client may come back. */
-const RETRYABLE: readonly number[] = [1001, 1011, 4100, 4401, 4408, 4413, 4422, 4429];
-/** How long a peer may take to close; then it is given up. */
-const CLOSE_TIMEOUT = 2_000;
+/** Frames that come out of a session: the rest belongs to the connection. */
+export type SessionFrame = Exclude<ClientFrame, { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' }>;
 
-type Phase = 'new' | 'opening' | 'open' | 'closing' | 'gone';
+/** The session of a client, as a welcome grants it. */
+export interface Grant {
+  readonly session?: string;
+  readonly key?: string;
+  readonly received?: number;
+  readonly ttl?: number;
+}
+
+type Phase = 'new' | 'open' | 'over';
 
 /**
- * A client of this server, as handlers see it: one connection. The same client on its next connection is another one.
+ * A client of this server, as handlers see it. It outlives its connection where it has a session: while it is away, what is sent and
+ * called waits for it, and when it comes back in time (`sessions.ttl`) it is the same object. Otherwise it is another one.
  *
  * @example
  * const server = createServer({
@@ -73,71 +64,79 @@ type Phase = 'new' | 'opening' | 'open' | 'closing' | 'gone';
  * });
  */
 export class ServerClient<C extends Contract = Anything> {
-  /** Unique among the connections of this server. */
+  /** Unique among the clients of this server. */
   readonly id: string;
-  /** What is known about the connection from before its hello: URL, headers, address. */
-  readonly request: PeerRequest;
-  /** Who it is, as `authenticate` said; `undefined` before that. */
+  /** Who it is, as `authenticate` said last. */
   principal: unknown;
-  /** Yours, for whatever belongs to this connection; it is gone with it. */
+  /** Yours, for whatever belongs to this client; it is gone with it. */
   readonly data: Map<unknown, unknown> = new Map();
-  readonly #peer: Peer;
   readonly #host: ClientHost;
   readonly #caller: Caller;
   readonly #responder: Responder;
   readonly #rate: TokenBucket;
-  readonly #pulse: Pulse;
-  readonly #outbound = new Outbound((messages) => this.#send(messages));
+  #request: PeerRequest;
+  #connection: ServerConnection | undefined;
   #phase: Phase = 'new';
-  #draining = false;
-  #timer: unknown;
+  #features: readonly string[] = [];
+  /** The name and the secret of the session, where there is one. */
+  #session: { readonly name: string; readonly key: string } | undefined;
+  #line: Line | undefined;
+  /** Of the last hello that was accepted. */
+  #generation = 0;
+  /** Whether it has ever said anything after its welcome: else it may not have got it. */
+  #heard = false;
+  /** Frames that may come as fast as they like: they were sent before, at whatever rate. */
+  #overdue = 0;
 
   /** @internal */
-  constructor(id: string, peer: Peer, request: PeerRequest, host: ClientHost) {
+  constructor(id: string, principal: unknown, request: PeerRequest, host: ClientHost) {
     this.id = id;
-    this.request = request;
-    this.#peer = peer;
+    this.principal = principal;
+    this.#request = request;
     this.#host = host;
-    const { clock, limits, heartbeat, helloTimeout, onerror } = host.settings;
+    const { clock, limits, onerror } = host.settings;
     this.#rate = new TokenBucket(limits.rate, limits.burst, clock.now());
     this.#caller = new Caller({
       clock,
       post: (posting) => {
-        const error = this.#write(posting.frame(), posting.payload);
+        const error = this.#write(posting.frame(), posting.payload, posting);
         if (error) posting.dropped('too-large', error);
-        else posting.sent();
-        return () => false;
+        return () => this.#line?.withdraw(posting) === true;
       },
       write: (frame) => void this.#write(frame),
     });
     this.#responder = new Responder({
       clock,
       limit: limits.calls,
-      find: (name) => {
-        const method = host.method(name);
-        return method && ((params, signal) => method(params, { client: this as unknown as ServerClient, signal }));
-      },
+      find: (name) => this.#find(name),
       write: (frame, payload) => !this.#write(frame, payload),
       failed: (error, method) => onerror(error, `the handler of ${method}`),
-      idle: () => this.#draining && this.#drained(),
+      streams: (...answer) => new Streaming(...answer),
+      idle: () => this.#connection?.drained(),
     });
-    this.#pulse = new Pulse(clock, heartbeat, {
-      ping: () => this.#write({ type: 'ping' }),
-      silent: () => this.close(Close.SILENT, 'no sign of life'),
-    });
-    this.#timer = clock.setTimeout(() => this.close(Close.SILENT, 'no hello in time'), clampDelay(helloTimeout));
   }
 
-  /** Whether it has been welcomed and is not closed. */
+  /** Whether it is there, or waited for: what is sent now reaches it, unless it stays away for longer than its session lasts. */
   get isOpen(): boolean {
     return this.#phase === 'open';
   }
 
+  /** Whether it has a connection now. */
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** What is known about its connection, or the last one, from before the hello: URL, headers, address. */
+  get request(): PeerRequest {
+    return this.#request;
+  }
+
   /**
-   * Sends a named event. It may arrive or not: events are not acknowledged.
+   * Sends a named event. With a session it arrives once and in order, also when the client is away for a while; it is lost only with the
+   * session. Without one it may arrive or not.
    *
    * @param name the name of the event
-   * @param args the data; left out it is `null`
+   * @param args the data; left out it is `null`. Then `volatile`: now or never, `false` where it has no connection
    * @returns `false` when the client is not there any more
    * @throws `TypeError` at what cannot be sent, {@link MessageTooLargeError} when the client does not take so much, `UnsupportedError` when
    * it takes no bytes
@@ -145,14 +144,19 @@ export class ServerClient<C extends Contract = Anything> {
    * @example
    * const client = server.clients.find(({ id }) => id === '1');
    * client?.send('notice', 'hello');
+   * client?.send('position', { x: 1, y: 2 }, { volatile: true });
    */
-  send<N extends Name<Events<C, 'client'>>>(name: N, ...[data]: Optional<Events<C, 'client'>[N], never>): boolean {
-    if (!this.isOpen) return false;
+  send<N extends Name<Events<C, 'client'>>>(
+    name: N,
+    ...[data, { volatile = false } = {}]: Optional<Events<C, 'client'>[N], { readonly volatile?: boolean }>
+  ): boolean {
+    if (!this.isOpen || (volatile && !this.#connection)) return false;
     const payload = encodePayload(data) ?? 'null';
-    if (typeof payload !== 'string') this.#outbound.need('binary');
-    const error = this.#write({ type: 'event', name }, payload);
+    if (typeof payload !== 'string') this.#need('binary');
+    const frame = { type: 'event', name } as const;
+    const error = volatile ? this.#connection?.write(frame, payload) : this.#write(frame, payload);
     if (error) throw error;
-    return true;
+    return this.isOpen;
   }
 
   /**
@@ -161,7 +165,7 @@ export class ServerClient<C extends Contract = Anything> {
    * Rejects with
    * - {@link CallError} when the client says no, or has no such method (UNIMPLEMENTED)
    * - {@link TimeoutError} when it took longer than `timeout`
-   * - {@link SessionLostError}, `maybeExecuted`, when the connection is lost before the answer
+   * - {@link SessionLostError}, `maybeExecuted`, when its session, or a connection without one, is lost before the answer
    * - {@link ClosedError} when the client is not there any more
    * - {@link MessageTooLargeError} when the client does not take so much, `UnsupportedError` when it takes no calls or no bytes
    * - `TypeError` at parameters that cannot be sent
@@ -185,10 +189,11 @@ export class ServerClient<C extends Contract = Anything> {
     >
   ): Promise<Result<Methods<C, 'client'>, M>> {
     if (!this.isOpen) throw new ClosedError('The client is not there any more');
-    this.#outbound.need('calls');
+    this.#need('calls');
     const payload = encodePayload(params);
-    if (typeof payload === 'object') this.#outbound.need('binary');
+    if (typeof payload === 'object') this.#need('binary');
     const result = await this.#caller.ask({
+      name: method,
       what: `the call of ${method}`,
       payload,
       timeout,
@@ -200,7 +205,7 @@ export class ServerClient<C extends Contract = Anything> {
 
   /**
    * Says goodbye and closes. Codes 4600 to 4799 let the client come back, 4800 to 4999 do not (docs/protocol.md, section Close codes).
-   * Where it is closed already, nothing happens.
+   * A code that lets it come back leaves its session as it is; any other ends it. Where it is closed already, nothing happens.
    *
    * @param code 1000 or 3000 to 4999; 4600 without one
    * @param reason as much of it as a close frame can carry
@@ -211,236 +216,218 @@ export class ServerClient<C extends Contract = Anything> {
    * server.clients.find(({ id }) => id === '1')?.close(4800, 'banned');
    */
   close(code = 4600, reason = '', retryAfter?: number): void {
-    this.#leaveWith(closeCode(code), reason, retryAfter);
+    const checked = closeCode(code);
+    if (this.#connection) this.#connection.leaveWith(checked, reason, retryAfter);
+    else if (this.isOpen && (checked < 4600 || checked > 4799)) this.end('unknown');
   }
 
-  #leaveWith(code: number, why: string, retryAfter?: number): void {
-    if (this.#isOver) return;
-    const reason = shortened(why);
-    const reconnect = RETRYABLE.includes(code) || (code >= 4600 && code <= 4799);
-    const bye: Bye = { type: 'bye', code, reason, reconnect, resume: false, ...(retryAfter !== undefined && { retryAfter }) };
-    this.#write(bye);
-    this.#outbound.flush();
-    this.#leave(code, reason);
+  /** @internal Whether it was never welcomed. */
+  get isNew(): boolean {
+    return this.#phase === 'new';
   }
 
-  /** @internal Says goodbye, finishes what runs, and closes then, or after `limit` milliseconds. */
-  drain(limit: number, retryAfter: number): void {
-    if (this.#phase !== 'open') return this.close(Close.DRAINING, 'the server is going away', retryAfter);
-    this.#draining = true;
-    this.#write({ type: 'bye', code: Close.DRAINING, reason: 'the server is going away', reconnect: true, resume: false, retryAfter });
-    const { clock } = this.#host.settings;
-    this.#timer = clock.setTimeout(() => this.#drained(), clampDelay(limit));
-    if (this.#responder.size === 0) this.#drained();
+  /** @internal Whether calls are being answered. */
+  get isBusy(): boolean {
+    return this.#responder.size > 0;
   }
 
-  /** @internal Bytes came in: it is alive, however slow. */
-  alive(): void {
-    this.#pulse.heard();
+  /** @internal The secret that goes on with its session; undefined where there is none. */
+  get secret(): string | undefined {
+    return this.#session?.key;
   }
 
-  /** @internal A message came in. */
-  receive(message: unknown): void {
-    if (this.#isOver) return;
-    this.#pulse.heard();
-    try {
-      const bytes = bytesOf(message);
-      if (bytes > (this.#phase === 'new' ? HELLO_LIMIT : this.#host.settings.limits.message))
-        return this.close(Close.TOO_LARGE, 'the message is too large');
-      for (const frame of decodeFrames(message, FROM_CLIENT)) {
-        this.#handle(frame);
-        if (this.#isOver) return; // nothing more is taken from it
-      }
-    } catch (error) {
-      if (error instanceof ProtocolError) return this.close(Close.VIOLATION, error.message);
-      // Nobody's message may end the server.
-      this.#host.settings.onerror(error, 'receiving');
-      this.#leaveWith(1011, 'internal error');
+  /** @internal Who it is, whichever object says so. */
+  get identity(): string {
+    return this.#host.identityOf(this.principal);
+  }
+
+  /** @internal Bytes that are kept for it. */
+  get weight(): number {
+    return this.#line?.bytes ?? 0;
+  }
+
+  /** @internal Whether a hello may go on with its session. */
+  mayResume({ generation, received }: Resume): boolean {
+    return generation > this.#generation && this.#line?.mayResume(received) === true;
+  }
+
+  /** @internal It has a connection: the first one, or another one, which replaces the one before. */
+  attach(connection: ServerConnection, principal: unknown, way: Way, resume: Resume | undefined): Grant {
+    const { sessions, settings } = this.#host;
+    const before = this.#connection;
+    this.#connection = connection;
+    this.#request = connection.request;
+    this.#features = connection.features;
+    this.#phase = 'open';
+    this.principal = principal;
+    before?.leaveWith(Close.SUPERSEDED, 'another connection has taken its place');
+    if (!sessions || !connection.features.includes('resume')) return {};
+    if (resume) {
+      this.#generation = resume.generation;
+      this.#overdue = WINDOW;
+      this.#line?.resume(resume.received, way);
+      sessions.returned(this.#self);
+    } else {
+      this.#session = { name: settings.createId(), key: settings.createId() };
+      this.#line = new Line({ clock: settings.clock, encode: encodeFrame, wake: () => this.#connection?.wake() }, way);
+      sessions.add(this.#session.name, this.#self);
     }
+    const { name, key } = this.#session as { name: string; key: string };
+    return { session: name, key, received: this.#line?.received ?? 0, ttl: settings.sessions ? settings.sessions.ttl : 0 };
   }
 
-  /** @internal The connection is gone. */
-  closed(): void {
-    if (this.#phase === 'gone') return;
-    this.#end('gone');
-    this.#host.gone(this as unknown as ServerClient);
+  /** @internal Its connection is over. */
+  detach(connection: ServerConnection): void {
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
+    if (!this.isOpen) return;
+    this.#line?.detach();
+    if (!this.#line) return this.end('unknown');
+    const owner = this.principal === undefined ? `address ${this.#request.address}` : `principal ${this.identity}`;
+    this.#host.sessions?.left(this.#self, owner, this.#heard);
   }
 
-  /** @internal A message, encoded once for all; false when the client does not take it. */
-  deliver(message: Message, bytes: number): boolean {
-    if (this.#isOver) return true; // nobody is there to miss it
-    return this.#outbound.add(message, bytes);
+  /**
+   * @internal The session is over, and what belongs to it.
+   *
+   * @param by the connection that says so: one that was replaced has no say
+   */
+  end(why: Refusal, by?: ServerConnection): void {
+    if (this.#phase === 'over' || (by && this.#connection !== by && this.#phase === 'open')) return;
+    this.#phase = 'over';
+    this.#line?.end();
+    if (this.#session) this.#host.sessions?.ended(this.#session.name, this.#self, why);
+    this.#responder.stop(new SessionLostError('The connection was lost', true));
+    this.#caller.lost();
+    this.#host.ended(this.#self);
   }
 
-  /** @internal A frame of a channel. */
-  tell(frame: Outgoing): void {
-    this.#write(frame);
+  /** @internal Writes what may be written by now, if that is its connection. */
+  pump(connection: ServerConnection): void {
+    if (connection !== this.#connection) return;
+    this.#line?.flush();
+    for (const tell of this.#line?.news() ?? []) tell();
   }
 
-  get #isOver(): boolean {
-    return this.#phase === 'closing' || this.#phase === 'gone';
+  /** @internal How far it has been received, for a frame that is written now, if that is its connection. */
+  received(connection: ServerConnection): { readonly received?: number } {
+    return this.#line && connection === this.#connection ? { received: this.#line.tell() } : {};
   }
 
-  #handle(frame: ClientFrame): void {
-    if (frame.type === 'hello') {
-      if (this.#phase !== 'new') throw new ProtocolError('There is one hello');
-      this.#phase = 'opening';
-      void this.#open(frame);
-      return;
+  /** @internal It has said something, and perhaps how far it has received. */
+  heard(received?: number | null): void {
+    this.#heard = true;
+    if (typeof received === 'number') this.#line?.acknowledge(received);
+  }
+
+  /** @internal Notes an id of a question that is not a call. */
+  use(id: number): void {
+    this.heard();
+    this.#responder.use(id);
+  }
+
+  /**
+   * @internal A frame of the session came in.
+   *
+   * @param bytes of the message that it came in, once for each message
+   */
+  receive(frame: SessionFrame, bytes: number): void {
+    this.heard();
+    if (!this.isOpen || !this.#takes(frame, bytes)) return;
+    if (frame.type === 'event' || frame.type === 'request' || frame.type === 'publish') {
+      const isOverdue = this.#overdue-- > 0;
+      if (!isOverdue && !this.#rate.take(this.#host.settings.clock.now()))
+        return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
     }
-    if (this.#phase !== 'open') throw new ProtocolError(`A frame of type ${frame.type} came before the welcome`);
-    const limited = frame.type === 'event' || frame.type === 'request' || frame.type === 'publish';
-    if (limited && !this.#rate.take(this.#host.settings.clock.now())) return this.close(Close.OVERLOADED, 'too many messages', 1_000);
     this.#dispatch(frame);
   }
 
-  #dispatch(frame: Exclude<ClientFrame, Hello>): void {
-    const self = this as unknown as ServerClient;
+  /** Whether a frame is to be handled: it has a number where it must, and not one that was there before. */
+  #takes(frame: SessionFrame, bytes: number): boolean {
+    const { type, seq } = frame;
+    if (typeof seq === 'number') {
+      if (this.#line) return this.#line.receive(seq, bytes);
+      if (type !== 'skip') throw new ProtocolError(`A frame of type ${type} has a number, and there is no session`);
+    }
+    const isVolatile = type === 'event' || (type === 'publish' && typeof frame.id !== 'number');
+    if (this.#line && !isVolatile) throw new ProtocolError(`A frame of type ${type} has no number`);
+    return true;
+  }
+
+  #dispatch(frame: SessionFrame): void {
     switch (frame.type) {
-      case 'ping':
-        this.#write(pongTo(frame));
-        break;
       case 'event':
-        this.#host.event(self, frame.name, frame.data);
-        break;
+        return this.#host.event(this.#self, frame.name, frame.data);
       case 'request':
-        this.#responder.request(frame);
-        break;
+        return this.#answer(frame);
       case 'response':
-        this.#caller.response(frame.id, frame.result);
-        break;
+        return this.#caller.response(frame.id, frame.result);
       case 'error':
-        this.#caller.error(frame.id, frame.error);
-        break;
+        return this.#caller.error(frame.id, frame.error);
       case 'cancel':
-        this.#responder.cancel(frame.id);
-        break;
-      case 'subscribe':
-        this.#subscribe(frame.id, frame.channel, frame.params);
-        break;
-      case 'unsubscribe':
-        this.#responder.use(frame.id);
-        this.#host.unsubscribe(self, frame.channel);
-        this.#write({ type: 'response', id: frame.id });
-        break;
+        return this.#responder.cancel(frame.id);
+      case 'item':
+        return this.#caller.item(frame.id, frame.data, frame.cursor);
+      case 'end':
+        return this.#caller.response(frame.id, undefined);
+      case 'credit':
+        return this.#responder.credit(frame.id, frame.count);
       case 'publish':
-        this.#publish(frame.id ?? undefined, frame.channel, frame.data);
-        break;
-      default: // a pong, or a goodbye: its close follows
+        return this.#publish(frame);
+      default: // a skip
     }
   }
 
-  #subscribe(id: number, channel: string, params: unknown): void {
-    this.#responder.use(id);
-    const tell = ({ result: { error, ...result }, join }: Admission) => {
-      if (error) this.#write({ type: 'error', id, error });
-      else this.#write({ type: 'response', id }, encodePayload(result));
-      join();
-    };
-    const admission = this.#host.subscribe(this as unknown as ServerClient, channel, params);
-    if (admission instanceof Promise) void admission.then(tell);
-    else tell(admission);
-  }
-
-  #publish(id: number | undefined, channel: string, data: unknown): void {
-    if (id !== undefined) this.#responder.use(id);
-    // Not a call: many may be under way at once, after an outage above all. Without an id nobody wants an answer.
-    this.#host.publish(this as unknown as ServerClient, channel, data).then(
-      (result) => id !== undefined && this.#write({ type: 'response', id }, encodePayload(result)),
-      (error: CallError) => id !== undefined && this.#write({ type: 'error', id, error: wireError(error) }),
+  #answer(request: Request): void {
+    const { method, params, idempotencyKey: key, stream } = request;
+    const answerer = this.#find(method);
+    if (typeof key !== 'string' || stream || !answerer) return this.#responder.request(request, answerer);
+    this.#responder.request(request, (_, signal) =>
+      this.#host.once(this.#self, { method, key, params, signal }, (lasting) => answerer(params, lasting)),
     );
   }
 
-  async #open(hello: Hello): Promise<void> {
-    const { settings } = this.#host;
-    const features = FEATURES.filter((feature) => hello.features.includes(feature));
-    this.#outbound.agreed(hello.limits.message, features);
-    try {
-      this.principal = await this.#host.authenticate(hello.auth, this.request);
-    } catch (error) {
-      if (this.#phase !== 'opening') return;
-      return this.#refuse(error);
+  #find(name: string): Answerer | undefined {
+    const method = this.#host.method(name);
+    return method && ((params, signal, cursor) => method(params, { client: this.#self, signal, cursor }));
+  }
+
+  #publish({ id, channel, data, idempotencyKey }: Extract<SessionFrame, { type: 'publish' }>): void {
+    const isAsked = typeof id === 'number';
+    if (isAsked) this.#responder.use(id);
+    // Not a call: many may be under way at once, after an outage above all. Without an id nobody wants an answer.
+    this.#host.publish(this.#self, channel, data, idempotencyKey ?? undefined).then(
+      (result) => isAsked && this.#write({ type: 'response', id }, encodePayload(result)),
+      (error: CallError) => isAsked && this.#write({ type: 'error', id, error: wireError(error) }),
+    );
+  }
+
+  /** Sends a frame of the session; returns why not, when it is larger than the client takes. */
+  #write(frame: Outgoing, payload?: Payload, posting?: Posting): MessageTooLargeError | undefined {
+    if (this.#phase === 'over') return undefined; // nobody is there to miss it
+    if (!this.#line) {
+      const error = this.#connection?.write(frame, payload);
+      if (!error) posting?.sent();
+      return error;
     }
-    const wanted = [...new Map((hello.subscriptions ?? []).map((each) => [each.channel, each])).values()];
-    const self = this as unknown as ServerClient;
-    if (this.#phase !== 'opening') return;
-    const leave = (channel: string) => this.#host.unsubscribe(self, channel);
-    const ask = ({ channel, params }: Declaration) => this.#host.subscribe(self, channel, params);
-    const admissions = await admit(wanted, ask, leave, settings.clock);
-    if (this.#phase !== 'opening') return;
-    this.#phase = 'open';
-    settings.clock.clearTimeout(this.#timer);
-    const told = fitting(admissions, Math.min(hello.limits.message, HELLO_LIMIT), leave);
-    const error = this.#write({
-      type: 'welcome',
-      version: Math.min(VERSION, hello.version),
-      features,
-      resumed: false,
-      heartbeat: settings.heartbeat,
-      limits: { message: settings.limits.message, window: 256 },
-      ...(told.length > 0 && { subscriptions: told.map(({ result }) => result) }),
-    });
-    if (error) return this.close(Close.TOO_LARGE, 'the client does not take a welcome');
-    for (const { join } of told) join();
-    this.#pulse.start();
-    this.#host.welcomed(self);
+    const error = this.#line.post(frame, payload, posting);
+    this.#connection?.wake();
+    this.#weigh();
+    return error;
   }
 
-  #refuse(error: unknown): void {
-    if (error instanceof UnauthorizedError) return this.close(Close.UNAUTHENTICATED, error.message);
-    if (error instanceof CallError && error.code === 'PERMISSION_DENIED') return this.close(Close.FORBIDDEN, error.message);
-    this.#host.settings.onerror(error, 'authenticate');
-    this.#leaveWith(1011, 'authentication failed');
+  #weigh(): void {
+    const isTooMuch = this.weight > this.#host.settings.limits.buffered;
+    if (!isTooMuch) this.#host.sessions?.weigh(this.#self);
+    else if (this.#connection) this.#connection.tooSlow();
+    else this.end('overflow');
   }
 
-  /** Returns why not, when it is larger than the client takes. */
-  #write(frame: Outgoing, payload?: Payload): MessageTooLargeError | undefined {
-    if (this.#isOver) return undefined; // nobody is there to miss it
-    const message = encodeFrame(frame, payload);
-    const bytes = bytesOf(message);
-    return this.deliver(message, bytes) ? undefined : new MessageTooLargeError(bytes, this.#outbound.limit);
+  #need(feature: string): void {
+    if (!this.#features.includes(feature)) throw new UnsupportedError(feature, 'The client');
   }
 
-  #send(messages: Message[]): void {
-    if (this.#isOver) return;
-    try {
-      for (const message of messages) this.#peer.send(message);
-    } catch (error) {
-      this.#host.settings.onerror(error, 'sending');
-      this.#end('closing');
-      return this.#peer.terminate();
-    }
-    this.#pulse.spoke();
-    if (this.#peer.bufferedAmount <= this.#host.settings.limits.buffered) return;
-    // No goodbye: it would wait behind all the rest.
-    this.#leave(Close.SLOW, 'the client is too slow');
-  }
-
-  #drained(): void {
-    this.#outbound.flush();
-    this.#leave(Close.DRAINING, 'the server is going away');
-  }
-
-  /** Closes, and waits for the other side only so long. */
-  #leave(code: number, reason: string): void {
-    if (this.#isOver) return;
-    this.#end('closing');
-    this.#timer = this.#host.settings.clock.setTimeout(() => this.#peer.terminate(), CLOSE_TIMEOUT);
-    try {
-      this.#peer.close(code, reason);
-    } catch (error) {
-      this.#host.settings.onerror(error, 'closing');
-      this.#peer.terminate();
-    }
-  }
-
-  #end(phase: 'closing' | 'gone'): void {
-    this.#phase = phase;
-    this.#pulse.stop();
-    this.#host.settings.clock.clearTimeout(this.#timer);
-    this.#host.left(this as unknown as ServerClient);
-    const lost = new SessionLostError('The connection was lost', true);
-    this.#responder.stop(lost);
-    this.#caller.lost();
+  get #self(): ServerClient {
+    return this as unknown as ServerClient;
   }
 }

@@ -5,9 +5,13 @@
 
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import { Close } from '../wire/holdfast.ts';
+import type { Position } from './broker.ts';
 import { ChannelHub } from './channels.ts';
-import { type ClientHost, type Peer, ServerClient } from './client.ts';
+import { type ClientHost, ServerClient } from './client.ts';
+import { type ConnectionHost, type Peer, ServerConnection } from './connection.ts';
+import { Once } from './once.ts';
 import { type HostOptions, type HostSettings, type PeerRequest, settleHost } from './options.ts';
+import { SessionStore } from './sessions.ts';
 
 /** What the owner of a connection is to tell about it: what `host.accept` returns. */
 export interface Port {
@@ -47,10 +51,13 @@ export interface ShutdownOptions {
 export class Host<C extends Contract = Anything> {
   readonly #channels: ChannelHub;
   readonly #settings: HostSettings;
-  readonly #clientHost: ClientHost;
+  readonly #sessions: SessionStore | undefined;
+  readonly #connectionHost: ConnectionHost;
   /** Every connection, welcomed or not. */
-  readonly #clients = new Set<ServerClient>();
+  readonly #connections = new Set<ServerConnection>();
   readonly #perAddress = new Map<string, number>();
+  /** Those that have been welcomed, and are there or waited for. */
+  readonly #clients = new Set<ServerClient>();
   #lastId = 0;
   #draining = false;
   #emptied: (() => void) | undefined;
@@ -63,36 +70,69 @@ export class Host<C extends Contract = Anything> {
    */
   constructor(options: HostOptions<C> = {}, settings: HostSettings = settleHost(options as HostOptions)) {
     this.#settings = settings;
-    const { authorize, nameOf } = options as HostOptions;
+    const {
+      authorize,
+      nameOf,
+      authenticate,
+      identityOf,
+      handlers = {},
+      onconnection,
+      ondisconnection,
+      onunhandled,
+    } = options as HostOptions;
     this.#channels = new ChannelHub(settings, { authorize, nameOf });
-    const { handlers = {}, authenticate } = options as HostOptions;
+    this.#sessions = settings.sessions ? new SessionStore(settings.sessions, settings.clock) : undefined;
     const { methods = {}, events = {} } = handlers;
-    this.#clientHost = {
-      settings: this.#settings,
-      authenticate: (token, request) => authenticate?.(token, request),
-      subscribe: (client, channel, params) => this.#channels.subscribe(client, channel, params),
-      unsubscribe: (client, channel) => this.#channels.unsubscribe(client, channel),
-      publish: (client, channel, data) => this.#channels.publish(client, channel, data),
+    const shared = {
+      settings,
+      sessions: this.#sessions,
+      // Whoever cannot be told apart from others is like nobody else.
+      identityOf: (principal: unknown) =>
+        this.#guard('identityOf', () => (identityOf ?? nameOfPrincipal)(principal)) ?? settings.createId(),
+    };
+    const once = new Once(settings.broker, settings.onerror);
+    const executor = (client: ServerClient) => (client.principal === undefined ? undefined : client.identity);
+    const clientHost: ClientHost = {
+      ...shared,
+      publish: (client, channel, data, key) => {
+        const execution = { method: `publish ${channel}`, key: key ?? '', params: data, identity: executor(client) };
+        const exactlyOnce = (publish: () => unknown) => once.execute(execution, publish);
+        return this.#channels.publish(client, channel, data, key === undefined ? undefined : exactlyOnce);
+      },
+      once: (client, execution, run) => once.execute({ ...execution, identity: executor(client) }, run),
       method: (name) => (Object.hasOwn(methods, name) ? methods[name] : undefined),
       event: (client, name, data) => {
         const handler = Object.hasOwn(events, name) ? events[name] : undefined;
         if (handler) this.#guard(`the handler of ${name}`, () => handler(data, { client }));
-        else this.#guard('onunhandled', () => options.onunhandled?.(name, data, client as unknown as ServerClient<C>));
+        else this.#guard('onunhandled', () => onunhandled?.(name, data, client));
       },
-      welcomed: (client) => this.#guard('onconnection', () => options.onconnection?.(client as unknown as ServerClient<C>)),
-      left: (client) => this.#channels.left(client),
-      gone: (client) => this.#gone(client),
+      ended: (client) => {
+        if (this.#clients.delete(client)) this.#guard('ondisconnection', () => ondisconnection?.(client));
+      },
+    };
+    this.#connectionHost = {
+      ...shared,
+      authenticate: (token, request) => authenticate?.(token, request),
+      newClient: (principal, request) => new ServerClient(`${++this.#lastId}`, principal, request, clientHost),
+      subscribe: (connection, declaration) => this.#channels.subscribe(connection, declaration),
+      unsubscribe: (connection, channel) => this.#channels.unsubscribe(connection, channel),
+      welcomed: (client) => {
+        this.#clients.add(client);
+        this.#guard('onconnection', () => onconnection?.(client));
+      },
+      left: (connection) => this.#channels.left(connection),
+      gone: (connection) => this.#gone(connection),
     };
   }
 
-  /** The clients that are there: welcomed, and not closed. A new list each time. */
+  /** The clients that are there, or waited for (`isConnected` says which), in the order of their welcome. A new list each time. */
   get clients(): ServerClient<C>[] {
     return [...this.#clients].filter(({ isOpen }) => isOpen) as unknown as ServerClient<C>[];
   }
 
   /** How many connections there are, welcomed or not. */
   get connections(): number {
-    return this.#clients.size;
+    return this.#connections.size;
   }
 
   /** Whether `close()` was called. */
@@ -115,20 +155,23 @@ export class Host<C extends Contract = Anything> {
    * port.receive('{"type":"hello","version":1,"features":[],"limits":{"message":65536,"window":256},"attempt":0}');
    */
   accept(peer: Peer, request: PeerRequest): Port {
-    const client = new ServerClient(`${++this.#lastId}`, peer, request, this.#clientHost);
+    const connection = new ServerConnection(peer, request, this.#connectionHost);
     const { connections, connectionsPerAddress } = this.#settings.limits;
     const here = this.#perAddress.get(request.address) ?? 0;
-    const port = { receive: (message: unknown) => client.receive(message), alive: () => client.alive(), closed: () => client.closed() };
     // Who is turned away takes nobody's place, however long it takes to go.
-    if (this.#draining) client.drain(0, 1_000);
-    else if (this.#clients.size >= connections || here >= connectionsPerAddress)
-      client.close(Close.OVERLOADED, 'too many connections', 5_000);
+    if (this.#draining) connection.drain(0, 1_000);
+    else if (this.#connections.size >= connections || here >= connectionsPerAddress)
+      connection.leaveWith(Close.OVERLOADED, 'too many connections', 5_000);
     else {
-      this.#clients.add(client);
-      this.#channels.joined(client);
+      this.#connections.add(connection);
+      this.#channels.joined(connection);
       this.#perAddress.set(request.address, here + 1);
     }
-    return port;
+    return {
+      receive: (message) => connection.receive(message),
+      alive: () => connection.alive(),
+      closed: () => connection.closed(),
+    };
   }
 
   /**
@@ -137,7 +180,7 @@ export class Host<C extends Contract = Anything> {
    *
    * @param channel the name of the channel
    * @param data JSON, or an ArrayBuffer or view as a whole
-   * @returns how many it went to
+   * @returns how many of this host it has gone to already; a broker that takes its time, or fails, makes it 0 (and is reported to `onerror`)
    * @throws `TypeError` at what cannot be sent
    *
    * @example
@@ -148,7 +191,23 @@ export class Host<C extends Contract = Anything> {
   }
 
   /**
-   * Sends a named event to everybody who is there. What cannot be sent, or is more than a client takes, is reported to `onerror`.
+   * Where a channel stands, for whoever reads a snapshot of what was published on it: ask in the same step in which you read, and give the
+   * `offset` to the client with the snapshot (`load` of its `subscribe`). Asked a moment earlier, messages may come twice.
+   *
+   * Rejects with what the broker throws.
+   *
+   * @param channel the name of the channel
+   * @returns `{ epoch, offset }`; `undefined` where the channel keeps no history
+   *
+   * @example
+   * const { offset } = (await host.position('room:kelp')) ?? {};
+   */
+  position(channel: Name<Channels<C>>): Promise<Position | undefined> {
+    return this.#channels.position(channel);
+  }
+
+  /**
+   * Sends a named event to everybody who is there, or waited for. What cannot be sent, or is more than a client takes, is reported to `onerror`.
    *
    * @param name the name of the event
    * @param data the data; left out it is `null`
@@ -172,21 +231,24 @@ export class Host<C extends Contract = Anything> {
   close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#draining = true;
-      this.#emptied = resolve;
-      for (const client of [...this.#clients]) client.drain(drain, retryAfter);
-      if (this.#clients.size === 0) resolve();
+      this.#emptied = () => {
+        for (const client of [...this.#clients]) client.end('unknown');
+        resolve();
+      };
+      for (const connection of [...this.#connections]) connection.drain(drain, retryAfter);
+      if (this.#connections.size === 0) this.#emptied();
     });
     return this.#closed;
   }
 
-  #gone(client: ServerClient): void {
-    this.#channels.left(client);
-    if (!this.#clients.delete(client)) return; // it had been turned away
-    const { address } = client.request;
+  #gone(connection: ServerConnection): void {
+    this.#channels.left(connection);
+    if (!this.#connections.delete(connection)) return; // it had been turned away
+    const { address } = connection.request;
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);
     else this.#perAddress.delete(address);
-    if (this.#clients.size === 0) this.#emptied?.();
+    if (this.#connections.size === 0) this.#emptied?.();
   }
 
   /** Runs a hook of the user; what it throws is reported and harms nobody. */
@@ -201,4 +263,13 @@ export class Host<C extends Contract = Anything> {
       return undefined;
     }
   }
+}
+
+/** A principal by what it says of itself: a text or number as it is, an object by its `id` or, where it has none, by everything it says. */
+function nameOfPrincipal(principal: unknown): string {
+  if (typeof principal !== 'object' || principal === null) return `${typeof principal} ${String(principal)}`;
+  const { id } = principal as { readonly id?: unknown };
+  const name = JSON.stringify(id ?? principal);
+  if (name === undefined || name === '{}') throw new TypeError('A principal cannot be told from others: give the option "identityOf"');
+  return `${id === undefined || id === null ? 'object' : 'id'} ${name}`;
 }

@@ -1,10 +1,13 @@
 /** The options of a server: what they are, their defaults, and what they take. */
 
-import { type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
+import { atLeast, type Check, Checker, callback, count, has, object, period } from '../checks.ts';
 import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
 import { MAX_DELAY } from '../core/backoff.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
+import type { Broker } from './broker.ts';
 import type { ServerClient } from './client.ts';
+import { MemoryBroker } from './memory-broker.ts';
+import type { SessionLimits } from './sessions.ts';
 
 /** What is known about a connection before its hello. */
 export interface PeerRequest {
@@ -20,8 +23,10 @@ export interface PeerRequest {
 export interface HandlerContext<C extends Contract = Anything> {
   /** Who calls. */
   readonly client: ServerClient<C>;
-  /** Aborted when the caller cancels, its timeout is over, or its connection is lost: nobody waits for the result any more. */
+  /** Aborted when the caller cancels, its timeout is over, or its session is lost: nobody waits for the result any more. */
   readonly signal: AbortSignal;
+  /** Where a stream goes on that is asked for once more: the `cursor` of the last {@link StreamItem} that arrived; `undefined` otherwise. */
+  readonly cursor?: unknown;
 }
 
 /** What somebody wants to do with a channel: what `authorize` decides on. */
@@ -57,7 +62,8 @@ export interface Handlers<C extends Contract = Anything> {
   /**
    * Answers calls, with the parameters and a {@link HandlerContext}. What a handler returns, now or as a promise, is the result. A
    * {@link CallError} that it throws is told to the caller; anything else that it throws is INTERNAL there, and reported to `onerror`. A
-   * method without a handler is UNIMPLEMENTED.
+   * method without a handler is UNIMPLEMENTED. An async generator answers with a stream, to clients that ask for one by `stream()`: it is
+   * pulled as fast as they read, and returned from when they stop.
    */
   readonly methods?: {
     readonly [M in keyof Methods<C, 'server'>]?: (
@@ -77,7 +83,7 @@ export interface ServerLimits {
   readonly message: number;
   /**
    * Events, calls and publishes of one client a second, on average; more is close code 4429. Clients do not know it: leave room for what
-   * comes out of an outbox after an outage. @default Infinity
+   * comes out of an outbox after an outage. What is written again after a cut does not count. @default Infinity
    */
   readonly rate: number;
   /** Events, calls and publishes of one client that may come at once, 1 or more; more is close code 4429. @default twice the rate */
@@ -126,6 +132,21 @@ export interface HostOptions<C extends Contract = Anything> {
    * that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
    */
   readonly authorize?: (what: Authorization<C>) => boolean | Promise<boolean>;
+  /**
+   * A text that tells principals apart: a session goes on only for the one who began it. @default a text or number as it is, an object by
+   * its `id` or, where it has none, by its JSON
+   */
+  readonly identityOf?: (principal: unknown) => string;
+  /**
+   * How long clients that lose their connection are waited for, and what they may cost; `false` for no sessions, so that each connection is
+   * a client of its own (docs/protocol.md, section Sessions). @default those of {@link SessionLimits}
+   */
+  readonly sessions?: Partial<SessionLimits> | false;
+  /**
+   * What keeps the history of channels, the outcomes of idempotent calls, and spreads what is published: one that several servers share
+   * makes them one. @default a {@link MemoryBroker} of its own: the last 100 messages of each channel, for 5 minutes
+   */
+  readonly broker?: Broker;
   /** Who published a message, for its `from`. What it throws is reported to `onerror`, and nobody named. @default nobody is named */
   readonly nameOf?: (client: ServerClient<C>) => string | undefined;
   /** What one client, or all of them, may take. @default those of {@link ServerLimits} */
@@ -139,18 +160,25 @@ export interface HostOptions<C extends Contract = Anything> {
   };
   /** Milliseconds that a client has from connecting to its welcome; then it is closed with 4408. @default 10000 */
   readonly helloTimeout?: number;
-  /** Called when a client has been welcomed. @default nothing */
+  /** Called when a client has been welcomed that is new: not when one comes back. @default nothing */
   readonly onconnection?: (client: ServerClient<C>) => void;
+  /** Called when a client is gone for good: it has said goodbye, was closed, or stayed away longer than its session lasts. @default nothing */
+  readonly ondisconnection?: (client: ServerClient<C>) => void;
   /** Called with an event that has no handler. @default nothing */
   readonly onunhandled?: (name: string, data: unknown, client: ServerClient<C>) => void;
   /** Called with what a handler or another of these functions threw, and which one it was. @default console.error */
   readonly onerror?: (error: unknown, where: string) => void;
   /** What tells the time and keeps the timers. @default the platform's */
   readonly clock?: Clock;
+  /** Makes the names and secrets of sessions: texts that nobody can guess, 128 random bits or more. @default from crypto.getRandomValues */
+  readonly createId?: () => string;
 }
 
 /** The options with their defaults. */
 export interface HostSettings {
+  readonly sessions: SessionLimits | false;
+  readonly broker: Broker;
+  readonly createId: () => string;
   readonly limits: ServerLimits;
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
   readonly helloTimeout: number;
@@ -163,14 +191,19 @@ export const hostChecks: Record<keyof HostOptions, Check> = {
   handlers: object,
   authenticate: callback,
   authorize: callback,
+  identityOf: callback,
   nameOf: callback,
+  broker: has('subscribe', 'publish', 'history', 'begin', 'finish', 'forget'),
+  sessions: [(value) => value === false || object[0](value), 'an object, or false'],
   limits: object,
   heartbeat: object,
   helloTimeout: period,
   onconnection: callback,
+  ondisconnection: callback,
   onunhandled: callback,
   onerror: callback,
   clock: has('now', 'wall', 'setTimeout', 'clearTimeout'),
+  createId: callback,
 };
 
 const some: Check = [(value) => typeof value === 'number' && value >= 1, 'a number, 1 or more, or Infinity'];
@@ -182,7 +215,7 @@ const limitChecks: Record<keyof ServerLimits, Check> = {
   connectionsPerAddress: count,
   subscriptions: count,
   calls: count,
-  buffered: duration,
+  buffered: atLeast(0, 'bytes'),
 };
 /** Both go over the wire, and into timers. */
 const ms: Check = [
@@ -190,6 +223,7 @@ const ms: Check = [
   'a whole number of milliseconds',
 ];
 const heartbeatChecks: Record<string, Check> = { interval: ms, timeout: ms };
+const sessionChecks: Record<keyof SessionLimits, Check> = { ttl: ms, capacity: count, perPrincipal: count, bytes: atLeast(0, 'bytes') };
 const handlerChecks: Record<string, Check> = { methods: object, events: object };
 
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
@@ -198,15 +232,20 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
   const given = checker.given(options, checks);
   const limits = checker.given(options.limits, limitChecks, 'limits.');
   const heartbeat = checker.given(options.heartbeat, heartbeatChecks, 'heartbeat.');
+  const sessions = options.sessions !== false && checker.given(options.sessions, sessionChecks, 'sessions.');
   const { methods = {}, events = {} } = checker.given(options.handlers, handlerChecks, 'handlers.');
   checkHandlers(methods, 'handlers.methods.');
   checkHandlers(events, 'handlers.events.');
   checker.warn();
+  const { clock = systemClock, onerror = log } = options;
   return {
     helloTimeout: 10_000,
     onerror: log,
     clock: systemClock,
+    createId,
+    broker: options.broker ?? new MemoryBroker({ clock, onerror: safely(onerror), createId: options.createId ?? createId }),
     ...given,
+    sessions: sessions && { ttl: 120_000, capacity: 10_000, perPrincipal: 100, bytes: 64 * 1_024 * 1_024, ...sessions },
     ...(options.onerror && { onerror: safely(options.onerror) }),
     heartbeat: { interval: 15_000, timeout: 5_000, ...heartbeat },
     limits: {
@@ -221,6 +260,12 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
       ...limits,
     },
   };
+}
+
+/** 128 random bits, in hexadecimal. */
+function createId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function log(error: unknown, where: string): void {

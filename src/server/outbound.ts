@@ -1,11 +1,11 @@
 /** What goes out to one client: within what it takes, and what is written in one task as one message. */
 
-import { UnsupportedError } from '../errors.ts';
 import { Batch } from '../wire/batch.ts';
 import type { Message } from '../wire/codec.ts';
 
 /** The way out to one client. */
 export class Outbound {
+  readonly #pump: () => void;
   readonly #send: (messages: Message[]) => void;
   #batch = new Batch(Infinity);
   #scheduled = false;
@@ -14,8 +14,12 @@ export class Outbound {
   /** What both sides offer. */
   features: readonly string[] = [];
 
-  /** @param send writes the messages of a task; called at its end, or by `flush` */
-  constructor(send: (messages: Message[]) => void) {
+  /**
+   * @param pump adds what can be written by now
+   * @param send writes the messages of a task; both are called at its end, or by `flush`
+   */
+  constructor(pump: () => void, send: (messages: Message[]) => void) {
+    this.#pump = pump;
     this.#send = send;
   }
 
@@ -26,26 +30,27 @@ export class Outbound {
     this.#batch = new Batch(limit);
   }
 
-  /** Throws UnsupportedError where the client has not announced a feature. */
-  need(feature: string): void {
-    if (!this.features.includes(feature)) throw new UnsupportedError(feature, 'The client');
-  }
-
   /** Adds an encoded frame; false when the client does not take it. */
   add(message: Message, bytes: number): boolean {
     if (bytes > this.limit || (typeof message !== 'string' && !this.features.includes('binary'))) return false;
     this.#batch.add(message, bytes);
-    if (this.#scheduled) return true;
+    this.wake();
+    return true;
+  }
+
+  /** Writes everything at the end of the task. */
+  wake(): void {
+    if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
       this.flush();
     });
-    return true;
   }
 
   /** Writes everything now. */
   flush(): void {
+    this.#pump();
     this.#send(this.#batch.take());
   }
 }

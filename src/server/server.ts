@@ -7,7 +7,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { type Check, callback } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import { HELLO_LIMIT, SUBPROTOCOL } from '../wire/holdfast.ts';
-import type { Peer, ServerClient } from './client.ts';
+import type { ServerClient } from './client.ts';
+import type { Peer } from './connection.ts';
 import { Host, type ShutdownOptions } from './host.ts';
 import { type HostOptions, hostChecks, type PeerRequest, settleHost } from './options.ts';
 
@@ -57,7 +58,7 @@ export interface Server<C extends Contract = Anything> {
   readonly listening: Promise<void>;
   /** The port it listens on; 0 while it does not. */
   readonly port: number;
-  /** The clients that are there: welcomed, and not closed. A new list each time. */
+  /** The clients that are there, or waited for (`isConnected` says which), in the order of their welcome. A new list each time. */
   readonly clients: ServerClient<C>[];
   /** How many connections there are, welcomed or not. */
   readonly connections: number;
@@ -67,7 +68,7 @@ export interface Server<C extends Contract = Anything> {
    *
    * @param channel the name of the channel
    * @param data JSON, or an ArrayBuffer or view as a whole
-   * @returns how many it went to
+   * @returns how many of this server it has gone to already; a broker that takes its time, or fails, makes it 0 (and is reported to `onerror`)
    * @throws `TypeError` at what cannot be sent
    *
    * @example
@@ -75,7 +76,7 @@ export interface Server<C extends Contract = Anything> {
    */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number;
   /**
-   * Sends a named event to everybody who is there. What cannot be sent, or is more than a client takes, is reported to `onerror`.
+   * Sends a named event to everybody who is there, or waited for. What cannot be sent, or is more than a client takes, is reported to `onerror`.
    *
    * @param name the name of the event
    * @param data the data; left out it is `null`

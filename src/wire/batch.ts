@@ -10,6 +10,7 @@ export class Batch {
   readonly #maxBytes: number;
   readonly #maxFrames: number;
   #messages: { readonly message: Message; readonly bytes: number }[] = [];
+  #bytes = 0;
 
   /**
    * @param limit the largest message that the other side takes, in bytes
@@ -25,8 +26,14 @@ export class Batch {
     return this.#messages.length;
   }
 
+  /** Bytes waiting. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Adds an encoded frame and its size in bytes. */
   add(message: Message, bytes: number): void {
+    this.#bytes += bytes;
     this.#messages.push({ message, bytes });
   }
 
@@ -34,6 +41,7 @@ export class Batch {
   take(): Message[] {
     const taken = this.#messages;
     this.#messages = [];
+    this.#bytes = 0;
     const packed: Message[] = [];
     let open: string[] = [];
     let size = 1; // the brackets, less the comma that the first frame has not

@@ -53,9 +53,10 @@ export function bytesOf(message: unknown): number {
   return typeof message === 'string' ? utf8Length(message) : ((message as { byteLength?: number } | null | undefined)?.byteLength ?? 0);
 }
 
-/** Encodes a frame with its payload. */
-export function encodeFrame(frame: Outgoing, payload: Payload | undefined): Message {
-  const head = JSON.stringify(frame);
+/** Encodes a frame with its number, where it has one, and its payload. */
+export function encodeFrame(frame: Outgoing, payload: Payload | undefined, seq?: number): Message {
+  const json = JSON.stringify(frame);
+  const head = seq === undefined ? json : `${json.slice(0, -1)},"seq":${seq}}`;
   if (payload === undefined) return head;
   if (typeof payload === 'string') return `${head.slice(0, -1)},"${PAYLOAD_FIELDS[frame.type]}":${payload}}`;
   const start = new TextEncoder().encode(head);
@@ -72,7 +73,7 @@ export function encodeFrame(frame: Outgoing, payload: Payload | undefined): Mess
  * @throws ProtocolError at a message or frame that the protocol does not allow
  */
 export function* decodeFrames<F extends Frame>(message: unknown, shapes: Shapes<F>): Generator<F> {
-  const values = typeof message === 'string' ? split(parse(message)) : [binary(message)];
+  const values = typeof message === 'string' ? split(parse(message)) : [binary(message, shapes)];
   for (const value of values) {
     const frame = frameOf(value, shapes);
     if (frame) yield frame;
@@ -86,7 +87,7 @@ function split(value: unknown): unknown[] {
 }
 
 /** A binary message: the frame, with the bytes after the separator where its payload stands. */
-function binary(message: unknown): unknown {
+function binary(message: unknown, { shapes }: Shapes<Frame>): unknown {
   const view = ArrayBuffer.isView(message);
   if (!view && !isBuffer(message)) throw new ProtocolError('A message is text or binary');
   const bytes = view ? new Uint8Array(message.buffer, message.byteOffset, message.byteLength) : new Uint8Array(message);
@@ -95,6 +96,7 @@ function binary(message: unknown): unknown {
   const frame = parse(utf8(bytes.subarray(0, end)));
   const type: unknown = (frame as { type?: unknown } | null)?.type;
   const field = typeof type === 'string' && Object.hasOwn(PAYLOAD_FIELDS, type) ? PAYLOAD_FIELDS[type] : undefined;
+  if (typeof type === 'string' && !Object.hasOwn(shapes, type)) return frame; // of a type to come, perhaps
   if (field === undefined || Array.isArray(frame)) throw new ProtocolError('Only a frame with a payload can be binary');
   return { ...(frame as object), [field]: bytes.slice(end + 1) };
 }

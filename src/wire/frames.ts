@@ -23,13 +23,32 @@ export interface WireError {
 export interface Declaration {
   readonly channel: string;
   readonly params?: unknown;
+  /** How far it is known: both, or neither. */
+  readonly epoch?: string;
+  readonly offset?: number;
 }
 
 /** What became of a declaration or a subscribe. */
 export interface SubscribeResult {
   readonly channel: string;
+  /** Whether everything that was missed since the declared position follows. */
   readonly recovered?: boolean;
+  /** Where the channel stands; both are missing where it keeps no history. */
+  readonly epoch?: string;
+  readonly offset?: number;
   readonly error?: WireError;
+}
+
+/** The session that a hello wants to go on with. */
+export interface Resume {
+  /** Its name. */
+  readonly session: string;
+  /** The secret that goes on with it. */
+  readonly key: string;
+  /** Rises with every hello of the session: one that comes late cannot replace a newer one. */
+  readonly generation: number;
+  /** The number of the last frame that was received. */
+  readonly received: number;
 }
 
 export interface Hello {
@@ -38,6 +57,7 @@ export interface Hello {
   readonly version: number;
   readonly features: readonly string[];
   readonly auth?: unknown;
+  readonly resume?: Resume;
   readonly subscriptions?: readonly Declaration[];
   readonly limits: PeerLimits;
   /** Telemetry: consecutive failures, and how the connection before ended. */
@@ -51,6 +71,17 @@ export interface Welcome {
   /** What both sides offer. */
   readonly features: readonly string[];
   readonly resumed: boolean;
+  /** With the feature `resume`: the session, and the secret that goes on with it. */
+  readonly session?: string;
+  readonly key?: string;
+  /** The number of the last frame that was received, where the session goes on. */
+  readonly received?: number;
+  /** Milliseconds that the session outlives its connection. */
+  readonly ttl?: number;
+  /** Milliseconds that the outcome of an idempotent call is remembered; not at all where it is missing. */
+  readonly idempotency?: number;
+  /** Why the session does not go on, where the hello asked for it. */
+  readonly error?: WireError;
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
   readonly limits: PeerLimits;
   readonly subscriptions?: readonly SubscribeResult[];
@@ -63,39 +94,68 @@ export interface Bye {
   readonly reconnect: boolean;
   readonly resume: boolean;
   readonly retryAfter?: number;
+  readonly received?: number;
 }
 
-export interface Request {
+/**
+ * The number of a frame within its session and direction, from 1: every event, request, response, error, cancel, item, end, credit,
+ * publish and skip has one where both sides offer `resume`, but volatile events, and answers to subscribe and unsubscribe.
+ *
+ * @inline
+ */
+export interface Numbered {
+  readonly seq?: number;
+}
+
+export interface Request extends Numbered {
   readonly type: 'request';
   readonly id: number;
   readonly method: string;
   readonly params?: unknown;
   /** Milliseconds left when it was written. */
   readonly timeout?: number;
+  /** The same key, method and principal are executed once. */
+  readonly idempotencyKey?: string;
+  /** The answer may be a stream of items, so many at first; where it is asked for once more, `cursor` is that of the last item. */
+  readonly stream?: boolean;
+  readonly credit?: number;
+  readonly cursor?: unknown;
 }
 
 /** What both sides may send. */
 export type CommonFrame =
-  | { readonly type: 'ping'; readonly nonce?: number }
-  | { readonly type: 'pong'; readonly nonce?: number }
+  | { readonly type: 'ping'; readonly nonce?: number; readonly received?: number }
+  | { readonly type: 'pong'; readonly nonce?: number; readonly received?: number }
+  | { readonly type: 'ack'; readonly received: number }
+  /** Nothing, with a number: a frame of an unknown type comes out as one too. */
+  | { readonly type: 'skip'; readonly seq: number }
   | Bye
-  | { readonly type: 'event'; readonly name: string; readonly data: unknown }
+  | (Numbered & { readonly type: 'event'; readonly name: string; readonly data: unknown })
   | Request
-  | { readonly type: 'response'; readonly id: number; readonly result?: unknown }
-  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
-  | { readonly type: 'cancel'; readonly id: number };
+  | (Numbered & { readonly type: 'response'; readonly id: number; readonly result?: unknown })
+  | (Numbered & { readonly type: 'error'; readonly id: number; readonly error: WireError })
+  | (Numbered & { readonly type: 'cancel'; readonly id: number })
+  | (Numbered & { readonly type: 'item'; readonly id: number; readonly data: unknown; readonly cursor?: unknown })
+  | (Numbered & { readonly type: 'end'; readonly id: number })
+  | (Numbered & { readonly type: 'credit'; readonly id: number; readonly count: number });
 
 /** What a client sends. */
 export type ClientFrame =
   | CommonFrame
   | Hello
-  | { readonly type: 'subscribe'; readonly id: number; readonly channel: string; readonly params?: unknown }
+  | (Declaration & { readonly type: 'subscribe'; readonly id: number })
   | { readonly type: 'unsubscribe'; readonly id: number; readonly channel: string }
-  | { readonly type: 'publish'; readonly id?: number; readonly channel: string; readonly data: unknown };
+  | (Numbered & {
+      readonly type: 'publish';
+      readonly id?: number;
+      readonly channel: string;
+      readonly data: unknown;
+      readonly idempotencyKey?: string;
+    });
 
 /**
  * What a server sends (docs/protocol.md, section Frames): what the `decode` of a {@link Protocol} returns. `CommonFrame` is ping, pong,
- * bye, event, request, response, error and cancel; a `WireError` is `{ code, message?, data?, retryAfter? }`.
+ * ack, skip, bye, event, request, response, error, cancel, item, end and credit; a `WireError` is `{ code, message?, data?, retryAfter? }`.
  */
 export type ServerFrame =
   | CommonFrame
@@ -130,10 +190,11 @@ export const PAYLOAD_FIELDS: Readonly<Record<string, string>> = {
   message: 'data',
   request: 'params',
   response: 'result',
+  item: 'data',
 };
 
 type PayloadField = 'data' | 'params' | 'result';
-type WithoutPayload<F> = F extends { type: 'event' | 'publish' | 'message' | 'request' | 'response' } ? Omit<F, PayloadField> : F;
+type WithoutPayload<F> = F extends { type: 'event' | 'publish' | 'message' | 'request' | 'response' | 'item' } ? Omit<F, PayloadField> : F;
 
 /** A frame as it is sent (docs/protocol.md, section Frames). Its `data`, `params` or `result` is encoded already, and goes beside it. */
 export type Outgoing<F extends Frame = Frame> = WithoutPayload<F>;
@@ -145,8 +206,8 @@ export interface Shapes<F extends Frame> {
   readonly frames?: F;
 }
 
-/** The answer to a ping: its nonce and nothing else that came with it. */
-export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing {
+/** The answer to a ping: its nonce, and nothing else that came with it. */
+export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing<{ readonly type: 'pong'; readonly nonce?: number }> {
   return { type: 'pong', ...(typeof nonce === 'number' && { nonce }) };
 }
 
@@ -157,6 +218,7 @@ const text: Guard = (value) => typeof value === 'string';
 const flag: Guard = (value) => typeof value === 'boolean';
 const anything: Guard = () => true;
 const present: Guard = (value) => value !== undefined;
+const absent: Guard = (value) => value === undefined || value === null;
 const whole: Guard = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const id: Guard = (value) => whole(value) && value !== 0;
 const milliseconds: Guard = (value) => Number.isFinite(value) && (value as number) >= 0;
@@ -176,17 +238,43 @@ const record =
 
 const limits = record({ message: id, window: whole });
 const error = record({ code: text, message: maybe(text), data: anything, retryAfter: maybe(milliseconds) });
-const pings = { nonce: maybe(whole) };
+/** A number here would be missing in the count. */
+const unnumbered = { seq: absent };
+const numbered = { seq: maybe(id) };
+/** A place in the history of a channel. */
+const place = { epoch: maybe(text), offset: maybe(whole) };
+const pings = { ...unnumbered, nonce: maybe(whole), received: maybe(whole) };
 
 const COMMON: Readonly<Record<string, Shape>> = {
   ping: pings,
   pong: pings,
-  bye: { code: whole, reason: maybe(text), reconnect: flag, resume: flag, retryAfter: maybe(milliseconds) },
-  event: { name: text, data: present },
-  request: { id, method: text, timeout: maybe(milliseconds) },
-  response: { id },
-  error: { id, error },
-  cancel: { id },
+  ack: { ...unnumbered, received: whole },
+  skip: { seq: id },
+  bye: {
+    ...unnumbered,
+    code: whole,
+    reason: maybe(text),
+    reconnect: flag,
+    resume: flag,
+    retryAfter: maybe(milliseconds),
+    received: maybe(whole),
+  },
+  event: { ...numbered, name: text, data: present },
+  request: {
+    ...numbered,
+    id,
+    method: text,
+    timeout: maybe(milliseconds),
+    idempotencyKey: maybe(text),
+    stream: maybe(flag),
+    credit: maybe(whole),
+  },
+  response: { ...numbered, id },
+  error: { ...numbered, id, error },
+  cancel: { ...numbered, id },
+  item: { ...numbered, id, data: present },
+  end: { ...numbered, id },
+  credit: { ...numbered, id, count: id },
 };
 
 /** What a client may receive, by type. */
@@ -194,15 +282,22 @@ export const FROM_SERVER: Shapes<ServerFrame> = {
   shapes: {
     ...COMMON,
     welcome: {
+      ...unnumbered,
       version: id,
       features: list(text),
       resumed: flag,
+      session: maybe(text),
+      key: maybe(text),
+      received: maybe(whole),
+      ttl: maybe(milliseconds),
+      error: maybe(error),
       heartbeat: record({ interval: id, timeout: id }),
       limits,
-      subscriptions: maybe(list(record({ channel: text, recovered: maybe(flag), error: maybe(error) }))),
+      idempotency: maybe(milliseconds),
+      subscriptions: maybe(list(record({ channel: text, recovered: maybe(flag), ...place, error: maybe(error) }))),
     },
-    unsubscribe: { channel: text, error: maybe(error), resubscribe: maybe(flag) },
-    message: { channel: text, data: present, offset: maybe(whole), from: maybe(text) },
+    unsubscribe: { ...unnumbered, channel: text, error: maybe(error), resubscribe: maybe(flag) },
+    message: { ...unnumbered, channel: text, data: present, offset: maybe(whole), from: maybe(text) },
   },
 };
 
@@ -211,33 +306,37 @@ export const FROM_CLIENT: Shapes<ClientFrame> = {
   shapes: {
     ...COMMON,
     hello: {
+      ...unnumbered,
       version: id,
       features: list(text),
-      subscriptions: maybe(list(record({ channel: text }))),
+      resume: maybe(record({ session: text, key: text, generation: whole, received: whole })),
+      subscriptions: maybe(list(record({ channel: text, ...place }))),
       limits,
       attempt: whole,
       cause: maybe(text),
     },
-    subscribe: { id, channel: text },
-    unsubscribe: { id, channel: text },
-    publish: { id: maybe(id), channel: text, data: present },
+    subscribe: { ...unnumbered, id, channel: text, ...place },
+    unsubscribe: { ...unnumbered, id, channel: text },
+    publish: { ...numbered, id: maybe(id), channel: text, data: present, idempotencyKey: maybe(text) },
   },
 };
 
 /**
- * Makes a frame of a value; undefined when its type is unknown, which is to be ignored.
+ * Makes a frame of a value; undefined when its type is unknown, which is to be ignored. Where such a one has a number it counts all the
+ * same, and is a skip.
  *
  * @throws ProtocolError when it is no frame, or a known one with a field missing or of the wrong type
  */
 export function frameOf<F extends Frame>(value: unknown, { shapes }: Shapes<F>): F | undefined {
   if (!isRecord(value)) throw new ProtocolError('A frame is an object');
-  const { type } = value;
+  const { type, seq } = value as { type?: unknown; seq?: unknown };
   if (typeof type !== 'string') throw new ProtocolError('A frame has a type');
-  const shape = Object.hasOwn(shapes, type) ? shapes[type] : undefined;
-  if (!shape) return undefined;
+  const known = Object.hasOwn(shapes, type);
+  if (!known && absent(seq)) return undefined;
+  const shape = shapes[known ? type : 'skip'] as Shape;
   const field = misfit(value, shape);
   if (field) throw new ProtocolError(`A frame of type ${type} has no valid "${field}"`);
-  return value as unknown as F;
+  return (known ? value : { type: 'skip', seq }) as unknown as F;
 }
 
 /** The first field that does not fit. */

@@ -2,19 +2,30 @@
 
 import { utf8Length } from '../core/queue.ts';
 import { rawVerdict } from '../core/retry-policy.ts';
+import { WINDOW } from '../core/session.ts';
 import { ProtocolError, UnauthorizedError } from '../errors.ts';
 import { decodeFrames, encodeFrame } from './codec.ts';
 import { type Declaration, FROM_SERVER, type Hello, type ServerFrame, type Welcome } from './frames.ts';
-import type { Capabilities, Ending, EndingRuling, Opened, Opening, OpeningSocket, Protocol } from './protocol.ts';
+import {
+  type Capabilities,
+  type Ending,
+  type EndingRuling,
+  type Opened,
+  type Opening,
+  type OpeningSocket,
+  type Protocol,
+  type SessionGrant,
+  UNDECODABLE,
+} from './protocol.ts';
 
 /** The version spoken. */
 export const VERSION = 1;
-/** The subprotocol offered. An echo of it proves nothing, and its absence neither: welcome does. */
+/** The subprotocol offered. That a server chooses it proves nothing: welcome does. */
 export const SUBPROTOCOL = 'holdfast.v1.json';
 /** Largest hello, in bytes. */
 export const HELLO_LIMIT = 65_536;
 /** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
-export const FEATURES = ['calls', 'channels', 'binary'] as const;
+export const FEATURES = ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams'] as const;
 
 /** Close codes that the server sends (docs/protocol.md). */
 export const Close = {
@@ -24,6 +35,7 @@ export const Close = {
   FORBIDDEN: 4403,
   SILENT: 4408,
   SUPERSEDED: 4409,
+  GAP: 4412,
   TOO_LARGE: 4413,
   SLOW: 4422,
   OVERLOADED: 4429,
@@ -35,9 +47,9 @@ const CAPABILITIES: Capabilities = {
   cancel: true,
   channels: true,
   binary: true,
-  streams: false,
-  resume: false,
-  recovery: false,
+  streams: true,
+  resume: true,
+  recovery: true,
 };
 
 /** Bytes of the declarations in a hello, which has 64 KiB in all. */
@@ -45,6 +57,8 @@ const DECLARATIONS_LIMIT = 48 * 1_024;
 
 /** Codes that are repeated once: proxies send some of them too. */
 const DOUBTFUL: readonly number[] = [1002, 1003, 1007, 1008, 1010, 1015];
+/** Codes that end the session with the connection. */
+const FORGETTING: readonly number[] = [...DOUBTFUL, UNDECODABLE, 4400, 4403, 4404, 4406, 4409, 4410, 4412, 4422];
 /** Codes that another attempt cannot change. */
 const FINAL: readonly number[] = [4400, 4403, 4404, 4406, 4409, 4410];
 
@@ -72,14 +86,16 @@ export const holdfast: Protocol = {
 
 async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
   const { auth, attempt, cause, limit } = opening;
+  const resume = opening.resume();
   const subscriptions = fitting(opening.subscriptions());
   const hello: Hello = {
     type: 'hello',
     version: VERSION,
     features: FEATURES,
     ...(auth !== undefined && { auth }),
+    ...(resume && { resume }),
     ...(subscriptions.length > 0 && { subscriptions }),
-    limits: { message: limit, window: 256 },
+    limits: { message: limit, window: WINDOW },
     attempt,
     ...(cause !== undefined && { cause }),
   };
@@ -88,14 +104,35 @@ async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
   if (welcome.version > VERSION) throw new ProtocolError(`The server speaks version ${welcome.version}, and this client ${VERSION}`);
   const offers = (feature: (typeof FEATURES)[number]) => welcome.features.includes(feature);
   const calls = offers('calls');
+  const session = offers('resume') ? grantOf(welcome) : undefined;
   return {
-    capabilities: { ...CAPABILITIES, calls, serverCalls: calls, cancel: calls, channels: offers('channels'), binary: offers('binary') },
+    capabilities: {
+      ...CAPABILITIES,
+      calls,
+      serverCalls: calls,
+      cancel: calls,
+      channels: offers('channels'),
+      binary: offers('binary'),
+      resume: session !== undefined,
+      recovery: offers('recovery'),
+      streams: calls && offers('streams'),
+    },
+    idempotency: welcome.idempotency ?? 0,
     limit: welcome.limits.message,
     heartbeat: welcome.heartbeat,
     subscriptions: welcome.subscriptions ?? [],
-    resumed: false,
+    resumed: welcome.resumed,
+    session,
     ...(rest.length > 0 && { rest }),
   };
+}
+
+/** @throws ProtocolError when the server offers sessions, and does not say which one this is */
+function grantOf({ session, key, received, limits, error, resumed }: Welcome): SessionGrant {
+  if (typeof session !== 'string' || typeof key !== 'string')
+    throw new ProtocolError('A welcome with the feature resume has a session and a key');
+  if (resumed && typeof received !== 'number') throw new ProtocolError('A welcome that resumes says what was received');
+  return { session, key, received: received ?? 0, window: limits.window, error: error ?? undefined };
 }
 
 /** As many declarations as fit; those that are left out are not answered by the welcome, and are then asked for by frame. */
@@ -120,10 +157,11 @@ async function answerTo(socket: OpeningSocket, opening: Opening): Promise<{ welc
 }
 
 function classify(ending: Ending): EndingRuling {
-  const { bye } = ending;
+  const { bye, code, welcomed } = ending;
   const ms = bye?.retryAfter;
   const retryAfter = typeof ms === 'number' ? { ms, spread: bye?.code === Close.DRAINING } : undefined;
-  return { verdict: verdictOn(ending), retryAfter };
+  const forget = bye ? !bye.resume : welcomed && (FORGETTING.includes(code) || (code >= 4800 && code <= 4999));
+  return { verdict: verdictOn(ending), retryAfter, forget };
 }
 
 function verdictOn({ kind, code, error, welcomed, bye, suspects }: Ending): EndingRuling['verdict'] {
@@ -132,6 +170,7 @@ function verdictOn({ kind, code, error, welcomed, bye, suspects }: Ending): Endi
   const final = said === Close.SUPERSEDED ? 'superseded' : 'refused';
   if (said === Close.UNAUTHENTICATED && (welcomed || bye)) return bye?.reconnect === false ? 'unauthorized' : 'reauthorize';
   if (bye) return bye.reconnect ? 'retry' : final;
+  if (code === Close.GAP && kind === 'violation') return 'retry'; // noticed here; the session is given up, and the next one begins anew
   if (kind === 'violation') return 'suspect';
   if (!welcomed) return rawVerdict(code);
   if (DOUBTFUL.includes(code)) return suspects > 0 ? 'refused' : 'suspect';

@@ -5,11 +5,11 @@
 
 import type { HoldfastError } from '../errors.ts';
 import type { Message, Payload } from './codec.ts';
-import type { Bye, Declaration, Outgoing, ServerFrame, SubscribeResult } from './frames.ts';
+import type { Bye, Declaration, Outgoing, Resume, ServerFrame, SubscribeResult, WireError } from './frames.ts';
 
 /**
  * What can be asked of a server. What is missing is an {@link UnsupportedError} where it is asked for. With the Holdfast protocol these are
- * the features of the welcome (docs/protocol.md, section Frames); `streams`, `resume` and `recovery` are `false` in this edition.
+ * the features of the welcome (docs/protocol.md, section Frames).
  *
  * @example
  * if (client.capabilities.calls) console.log(await client.call('time'));
@@ -67,6 +67,12 @@ export interface Opening {
    */
   subscriptions(): readonly Declaration[];
   /**
+   * The session to go on with. Ask at the moment when it is written: each time counts as another hello.
+   *
+   * @returns `{ session, key, generation, received }`; `undefined` where there is none
+   */
+  resume(): Resume | undefined;
+  /**
    * To be told when the server says goodbye instead of welcome; its close follows.
    *
    * @param frame the bye: `{ type: 'bye', code, reason?, reconnect, resume, retryAfter? }`
@@ -93,8 +99,26 @@ export interface Opened {
   readonly subscriptions: readonly SubscribeResult[];
   /** Whether the session before goes on. */
   readonly resumed: boolean;
+  /** The session of this connection, where the server has the capability `resume`. */
+  readonly session?: SessionGrant | undefined;
+  /** Milliseconds that the server remembers the outcome of an idempotent call; 0, or nothing, where it does not. */
+  readonly idempotency?: number;
   /** What came in the same message as the answer, after it. */
   readonly rest?: readonly ServerFrame[];
+}
+
+/** A session, as a server grants it. */
+export interface SessionGrant {
+  /** Its name. */
+  readonly session: string;
+  /** The secret that goes on with it. */
+  readonly key: string;
+  /** The number of the last frame that the server has received, where the session before goes on; 0 for a new one. */
+  readonly received: number;
+  /** Frames that the server lets the client leave unacknowledged. */
+  readonly window: number;
+  /** Why the session before does not go on, where it was asked for. */
+  readonly error?: WireError | undefined;
 }
 
 /** A socket during the opening: messages in order, nothing else. */
@@ -147,11 +171,14 @@ export interface EndingRuling {
         readonly spread: boolean;
       }
     | undefined;
+  /** Whether the session is over: what was not answered is lost then, and the next connection begins another one. @default false */
+  readonly forget?: boolean;
 }
 
-/** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense. */
+/** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense; a number was missing. */
 export const HANDSHAKE_TIMEOUT = 4002;
 export const UNDECODABLE = 4003;
+export const SEQUENCE_GAP = 4412;
 
 /**
  * How a client speaks to its server: an adapter, for servers that speak another protocol than Holdfast's. A client speaks in the frames of
@@ -194,13 +221,14 @@ export interface Protocol {
   open?(socket: OpeningSocket, opening: Opening): Promise<Opened>;
   /**
    * A frame with its payload, as a message. Besides what the capabilities offer it is asked for `bye`, and for `pong` where the server
-   * pings.
+   * pings. With the capability `resume` there are `ack` and `skip` too, and the tracked ones have a number.
    *
    * @param frame the frame, without its payload
    * @param payload JSON, or bytes where the capability `binary` is there; `undefined` where the frame has none
+   * @param seq the number of the frame in its session, where it has one
    * @returns the message; `undefined` where there is nothing to say
    */
-  encode(frame: Outgoing, payload: Payload | undefined): Message | undefined;
+  encode(frame: Outgoing, payload: Payload | undefined, seq?: number): Message | undefined;
   /**
    * The frames of a message, one after the other: those before a malformed one are handled.
    *

@@ -2,7 +2,18 @@
 
 import { describe, expect, it } from 'vitest';
 import { ClosedError, QueueFullError, SessionLostError } from '../../src/errors.ts';
+import type { HostOptions } from '../../src/server/options.ts';
 import { pair } from '../support/link.ts';
+import { saidBy } from '../support/numbers.ts';
+import { NO_SESSIONS } from './support.ts';
+
+/** A pair whose server notes what it is called with, and the ends of the calls that hang. */
+function noting(options: HostOptions = {}) {
+  const ran: unknown[] = [];
+  const hung: ((value: unknown) => void)[] = [];
+  const methods = { note: (params: unknown) => void ran.push(params), hang: () => new Promise((resolve) => hung.push(resolve)) };
+  return { p: pair({}, { ...options, handlers: { methods } }), ran, hung };
+}
 
 describe('a call by the client that is not written yet', () => {
   it('waits for a connection, and is answered; the time it waited is counted', async () => {
@@ -13,7 +24,9 @@ describe('a call by the client that is not written yet', () => {
     p.socket.accept(p.host);
     await p.settle();
     expect(await call).toBe(1);
-    expect(p.frames().filter(({ type }) => type === 'request')).toEqual([{ type: 'request', id: 1, method: 'one', timeout: 3_000 }]);
+    expect(saidBy('client', p.socket).filter(({ type }) => type === 'request')).toEqual([
+      { type: 'request', id: 1, method: 'one', timeout: 3_000 },
+    ]);
   });
 
   it('is never sent once its time is over: it was not executed', async () => {
@@ -40,8 +53,23 @@ describe('a call by the client that is not written yet', () => {
   });
 
   it('goes over the next connection, while one that was written is not repeated; ids go on', async () => {
-    const ran: unknown[] = [];
-    const p = pair({}, { handlers: { methods: { note: (params) => void ran.push(params), hang: () => new Promise(() => {}) } } });
+    const { p, ran, hung } = noting();
+    await p.settle();
+    const written = p.client.call('hang');
+    await p.settle();
+    p.socket.cut();
+    const unwritten = p.client.call('note', 'later');
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(await unwritten).toBeUndefined();
+    expect([ran, hung.length]).toEqual([['later'], 1]);
+    expect(saidBy('client', p.socket).slice(1)).toMatchObject([{ type: 'request', id: 2, method: 'note' }]);
+    hung[0]?.('done');
+    expect(await written).toBe('done');
+  });
+
+  it('goes over the next connection, while one that was written is lost, where there are no sessions; ids go on', async () => {
+    const { p, ran } = noting(NO_SESSIONS);
     await p.settle();
     const written = p.client.call('hang');
     await p.settle();
@@ -52,7 +80,7 @@ describe('a call by the client that is not written yet', () => {
     await p.settle();
     expect(await unwritten).toBeUndefined();
     expect(ran).toEqual(['later']);
-    expect(p.frames().slice(1)).toMatchObject([{ type: 'request', id: 2, method: 'note' }]);
+    expect(saidBy('client', p.socket).slice(1)).toMatchObject([{ type: 'request', id: 2, method: 'note' }]);
   });
 
   it('rejects when it is pushed out of a full outbox, or finds no room in it', async () => {

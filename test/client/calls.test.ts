@@ -2,7 +2,9 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { CallError, MessageTooLargeError, SessionLostError, TimeoutError } from '../../src/errors.ts';
-import { cycle, hanging, talk } from './support.ts';
+import { hosting } from '../support/hosting.ts';
+import { pair } from '../support/link.ts';
+import { BRIEF_SESSIONS, byHand, cycle, hanging, lose, NO_SESSIONS, says, talk } from './support.ts';
 
 describe.each(['client', 'server'] as const)('a call by the %s', (caller) => {
   it.each([0, '', false, null, 'sum', 1.5, [1, [2]], { a: { b: null } }, undefined])('is answered with %j', async (result) => {
@@ -207,8 +209,76 @@ describe.each(['client', 'server'] as const)('a call by the %s', (caller) => {
     expect(await Promise.all([second, third])).toEqual(['done', 'done']);
   });
 
-  it('that was written when the connection broke rejects, and its handler is told', async () => {
+  it('that was written when the connection broke goes on, and is answered when there is another: nobody is told', async () => {
     const t = await talk(caller);
+    const ends: ((value: unknown) => void)[] = [];
+    const reasons: unknown[] = [];
+    t.handle('wait', (_params, { signal }) => {
+      signal.addEventListener('abort', () => reasons.push(signal.reason));
+      return new Promise((resolve) => ends.push(resolve));
+    });
+    const call = t.call('wait');
+    await t.p.clock.advance(1_000); // a client that never said a word would not be waited for
+    t.p.socket.cut();
+    await t.p.settle();
+    ends[0]?.('done'); // while there is no connection
+    await t.p.clock.advance(1_000);
+    await t.p.settle();
+    expect(await call).toBe('done');
+    expect([ends.length, reasons]).toEqual([1, []]);
+    expect(t.asked()).toEqual([]);
+    expect(t.answered()).toEqual([{ type: 'response', id: 1, result: 'done' }]);
+    expect(t.p.log).toEqual(['open', 'close 1006 again', 'open']);
+    expect(t.p.client.stats.pendingCalls).toBe(0);
+  });
+
+  it.each(['the request', 'the answer'])('is executed once when %s gets lost on its way, and is written again', async (what) => {
+    const t = await talk(caller);
+    let end = (_value: unknown) => {};
+    const run = vi.fn(
+      () =>
+        new Promise((resolve) => {
+          end = resolve;
+        }),
+    );
+    t.handle('wait', run);
+    t.p.client.send('note'); // a client that never said a word would not be waited for
+    await t.p.settle();
+    const isRequest = what === 'the request';
+    if (isRequest) t.p.socket.vanish();
+    const call = t.call('wait');
+    await t.p.settle();
+    expect(run).toHaveBeenCalledTimes(isRequest ? 0 : 1);
+    if (!isRequest) t.p.socket.vanish();
+    end('done');
+    await t.p.settle();
+    t.p.client.reconnect();
+    await t.p.settle();
+    end('done');
+    expect(await call).toBe('done');
+    expect(run).toHaveBeenCalledTimes(1);
+    expect(t.asked()).toMatchObject(isRequest ? [{ type: 'request', id: 1, method: 'wait' }] : []);
+    expect(t.answered()).toEqual([{ type: 'response', id: 1, result: 'done' }]);
+    expect(t.p.client.stats.resent).toBe(isRequest === (caller === 'client') ? 1 : 0);
+  });
+
+  it('is lost with its session: it may have been executed, and its handler is told', async () => {
+    const t = await talk(caller, {}, BRIEF_SESSIONS);
+    const { handler, reasons } = hanging();
+    t.handle('hang', handler);
+    const lost = t.call('hang').catch((error: unknown) => error);
+    await t.p.clock.advance(1_000);
+    await lose(t.p);
+    const error = await lost;
+    expect(error).toBeInstanceOf(SessionLostError);
+    expect(error).toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
+    expect(reasons).toMatchObject([{ code: 'SESSION_LOST' }]);
+    expect(t.asked()).toEqual([]);
+    expect(t.p.client.stats.pendingCalls).toBe(0);
+  });
+
+  it('without a session is lost with its connection: it rejects at once, and its handler is told', async () => {
+    const t = await talk(caller, {}, NO_SESSIONS);
     const { handler, reasons } = hanging();
     t.handle('hang', handler);
     const call = t.call('hang');
@@ -236,20 +306,56 @@ describe.each(['client', 'server'] as const)('a call by the %s', (caller) => {
   });
 
   it('gets no answer from frames for ids that were never given or are over', async () => {
-    const t = await talk(caller);
+    const t = await talk(caller, {}, NO_SESSIONS);
     t.handle('one', () => 1);
     expect(await t.call('one')).toBe(1);
-    for (const id of [1, 99, 2 ** 53 - 1]) {
-      const text = JSON.stringify([
-        { type: 'response', id, result: 'stray' },
-        { type: 'error', id, error: { code: 'STRAY' } },
-        { type: 'cancel', id },
-      ]);
+    for (const id of STRAY_IDS) {
+      const text = JSON.stringify(strays(id));
       if (caller === 'client') t.p.socket.deliver(text);
       else t.p.socket.send(text);
     }
     await t.p.settle();
     expect(t.p.log).toEqual(['open']);
     expect(await t.call('one')).toBe(1);
+  });
+});
+
+const STRAY_IDS = [1, 99, 2 ** 53 - 1];
+/** Frames for an id that nobody asked with, or nobody waits for any more. */
+const strays = (id: number) => [
+  { type: 'response', id, result: 'stray' },
+  { type: 'error', id, error: { code: 'STRAY' } },
+  { type: 'cancel', id },
+];
+
+describe('in a session, frames for ids that were never given or are over', () => {
+  const numbered = (before: number) => STRAY_IDS.flatMap(strays).map((frame, i) => ({ ...frame, seq: before + i + 1 }));
+
+  it('count at the client, and answer nothing', async () => {
+    const p = pair();
+    p.reachable = false;
+    await byHand(p);
+    const first = p.client.call('one');
+    await says(p, { type: 'response', id: 1, result: 1, seq: 1 });
+    expect(await first).toBe(1);
+    await says(p, numbered(1));
+    const second = p.client.call('one');
+    await says(p, { type: 'response', id: 2, result: 2, seq: 11 });
+    expect(await second).toBe(2);
+    expect(p.log).toEqual(['open']);
+  });
+
+  it('count at the server, and answer nothing', async () => {
+    const { host, welcomed } = hosting();
+    const peer = await welcomed({ features: ['calls', 'resume'] });
+    const [client] = host.clients;
+    const first = client?.call('one');
+    await peer.says({ type: 'response', id: 1, result: 1, seq: 1 });
+    expect(await first).toBe(1);
+    await peer.says(numbered(1));
+    const second = client?.call('one');
+    await peer.says({ type: 'response', id: 2, result: 2, seq: 11 });
+    expect(await second).toBe(2);
+    expect(peer.closes).toEqual([]);
   });
 });

@@ -3,7 +3,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ClosedError, MessageTooLargeError, QueueFullError, SessionLostError, TimeoutError } from '../../src/errors.ts';
 import { framesIn, type Pair, pair } from '../support/link.ts';
-import { allowed, asked, deciding, lose, watch } from './support.ts';
+import { saidBy } from '../support/numbers.ts';
+import { allowed, asked, BRIEF_SESSIONS, deciding, lose, NO_SESSIONS, noHistory, watch } from './support.ts';
 
 describe('nothing of an earlier subscription', () => {
   it('is delivered: not between asking and the answer, and not after leaving', async () => {
@@ -102,14 +103,17 @@ describe('the server ends a subscription', () => {
     expect(p.log).toEqual(['open', 'error NOT_FOUND']);
   });
 
-  it('and wants it back: it is asked for at once, but not twice in five seconds', async () => {
-    const p = pair();
+  it.each([
+    ['from where it was', () => ({}), []],
+    ['with a gap where there is no history', noHistory, ['gap reconnected']],
+  ])('and wants it back: it is asked for at once, %s, but not twice in five seconds', async (_how, server, gap) => {
+    const p = pair({}, server());
     const channel = p.client.channel('a');
     const log = watch(channel);
     await channel.subscribe().ready;
     await end(p, { resubscribe: true });
     expect(asked(p)).toEqual(['subscribe a']);
-    expect(log).toEqual(['subscribing', 'subscribed', 'subscribing', 'subscribed', 'gap reconnected']);
+    expect(log).toEqual(['subscribing', 'subscribed', 'subscribing', 'subscribed', ...gap]);
     await end(p, { resubscribe: true });
     await p.clock.advance(4_999);
     expect(asked(p)).toHaveLength(1);
@@ -123,12 +127,15 @@ describe('the server ends a subscription', () => {
 });
 
 describe('publish', () => {
-  it('waits for a connection, and is acknowledged by the server', async () => {
-    const p = pair();
+  it.each([
+    ['with its place in the history', () => ({}), 1],
+    ['without one where there is no history', noHistory, undefined],
+  ])('waits for a connection, and is acknowledged by the server, %s', async (_how, server, offset) => {
+    const p = pair({}, server());
     const receipt = p.client.channel('a').publish({ n: 1 });
     expect(receipt.status).toBe('queued');
     await p.settle();
-    expect(await receipt.acknowledged).toEqual({ offset: undefined });
+    expect(await receipt.acknowledged).toEqual({ offset });
     expect([receipt.status, receipt.cancel()]).toEqual(['acknowledged', false]);
     expect(p.client.stats).toMatchObject({ sent: 1, acknowledged: 1, unconfirmed: 0, pendingCalls: 0 });
   });
@@ -142,8 +149,53 @@ describe('publish', () => {
     expect(p.log).toEqual(['open', 'drop publish a refused']);
   });
 
-  it('written and then lost may have arrived or not: it is sent, and counted as unconfirmed', async () => {
-    const { p } = deciding();
+  it('written when the connection breaks is acknowledged over the next one, and published once', async () => {
+    const { p, decisions } = deciding();
+    await p.settle();
+    const receipt = p.client.channel('a').publish(1);
+    await p.settle();
+    p.socket.cut();
+    decisions[0]?.(true); // while it is away
+    await p.settle();
+    expect(receipt.status).toBe('sent');
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(await receipt.acknowledged).toEqual({ offset: 1 });
+    expect([receipt.status, decisions.length, asked(p)]).toEqual(['acknowledged', 1, []]);
+    expect(p.client.stats).toMatchObject({ sent: 1, acknowledged: 1, unconfirmed: 0, resent: 0 });
+  });
+
+  it('lost with its session is published again, ahead of what waited, where the server had not said that it has it', async () => {
+    const { p, decisions } = deciding(BRIEF_SESSIONS);
+    await p.settle();
+    const channel = p.client.channel('a');
+    const receipts = ['first', 'second'].map((data) => channel.publish(data));
+    await p.settle();
+    p.socket.cut();
+    receipts.push(channel.publish('third'));
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(saidBy('client', p.socket).slice(1)).toMatchObject([{ data: 'first' }, { data: 'second' }, { data: 'third' }]);
+    expect(decisions).toHaveLength(5); // the first two may have been published twice
+    for (const decide of decisions.slice(2)) decide(true);
+    await Promise.all(receipts.map(({ acknowledged }) => acknowledged));
+    expect(p.client.stats).toMatchObject({ sent: 3, acknowledged: 3, unconfirmed: 0 });
+  });
+
+  it('lost with its session is not published again where the server had said that it has it: it is unconfirmed', async () => {
+    const { p } = deciding(BRIEF_SESSIONS);
+    await p.settle();
+    const receipt = p.client.channel('a').publish(1);
+    await p.clock.advance(1_000); // within which the server says what it has
+    await lose(p);
+    await expect(receipt.acknowledged).rejects.toBeInstanceOf(SessionLostError);
+    expect([receipt.status, asked(p)]).toEqual(['sent', []]);
+    expect(p.client.stats).toMatchObject({ unconfirmed: 1, dropped: 0 });
+    expect(p.log).toEqual(['open', 'close 1006 again', 'open']);
+  });
+
+  it('written and then lost, where there are no sessions, may have arrived or not: it is sent, and counted as unconfirmed', async () => {
+    const { p } = deciding(NO_SESSIONS);
     await p.settle();
     const receipt = p.client.channel('a').publish(1);
     await p.settle();

@@ -3,7 +3,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { CallError, ClosedError } from '../../src/errors.ts';
 import { pair } from '../support/link.ts';
-import { allowed, asked, deciding, declared, lose, watch } from './support.ts';
+import { allowed, asked, deciding, declared, EPOCH, lose, NO_SESSIONS, noHistory, watch } from './support.ts';
 
 describe('a channel', () => {
   it('is the same object for the same name, and refuses other parameters', () => {
@@ -18,8 +18,11 @@ describe('a channel', () => {
     expect(() => client.channel(1 as never)).toThrow(TypeError);
   });
 
-  it('subscribes, is ready when the server has confirmed it, and delivers from then on', async () => {
-    const p = pair({}, { nameOf: () => 'ann' });
+  it.each([
+    ['each with its place in the history', () => ({}), [{ offset: 1 }, { offset: 2 }]],
+    ['without one where there is no history', noHistory, [{}, {}]],
+  ])('subscribes, is ready when the server has confirmed it, and delivers from then on, %s', async (_how, server, [first, second]) => {
+    const p = pair({}, { ...server(), nameOf: () => 'ann' });
     await p.settle();
     const channel = p.client.channel('a');
     const log = watch(channel);
@@ -33,8 +36,8 @@ describe('a channel', () => {
     await channel.publish('mine').acknowledged;
     await p.settle();
     expect(handler.mock.calls).toEqual([
-      [1, { channel: 'a' }],
-      ['mine', { channel: 'a', from: 'ann' }],
+      [1, { channel: 'a', ...first }],
+      ['mine', { channel: 'a', from: 'ann', ...second }],
     ]);
     expect(log).toEqual(['subscribing', 'subscribed', 'message 1', 'message mine']);
   });
@@ -164,7 +167,7 @@ describe('a refusal', () => {
     await confirmed.ready;
     await expect(refused.ready).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await lose(p);
-    expect(declared(p)).toEqual([{ channel: 'good' }]);
+    expect(declared(p)).toEqual([{ channel: 'good', epoch: EPOCH, offset: 0 }]);
     names.push('bad');
     await bad.subscribe().ready;
     expect(bad.state.status).toBe('subscribed');
@@ -189,8 +192,13 @@ describe('a refusal', () => {
 });
 
 describe('after a reconnect', () => {
-  it('everything wanted is subscribed in one round trip, by hello and welcome alone, with a gap each', async () => {
-    const p = pair();
+  it.each([
+    ['that goes on with the session', () => ({}), { resumed: true, recovered: true }, { epoch: EPOCH, offset: 0 }, []],
+    ['where there are no sessions', () => NO_SESSIONS, { resumed: false, recovered: true }, { epoch: EPOCH, offset: 0 }, []],
+    ['where there is no history', noHistory, { resumed: true, recovered: false }, {}, ['gap reconnected']],
+    ['where there is neither', () => ({ ...NO_SESSIONS, ...noHistory() }), { resumed: false, recovered: false }, {}, ['gap reconnected']],
+  ])('%s everything wanted is subscribed in one round trip, by hello and welcome alone', async (_how, server, how, position, gap) => {
+    const p = pair({}, server());
     await p.settle();
     const channels = ['a', 'b', 'c'].map((name) => p.client.channel(name));
     await Promise.all(channels.map((channel) => channel.subscribe().ready));
@@ -200,9 +208,9 @@ describe('after a reconnect', () => {
     await lose(p);
     expect(p.socket.sent).toHaveLength(1);
     expect(p.socket.received).toHaveLength(1);
-    expect(declared(p)).toEqual([{ channel: 'a' }, { channel: 'b' }, { channel: 'c' }]);
-    for (const log of logs) expect(log).toEqual(['subscribing', 'subscribed', 'gap reconnected']);
-    expect(open.mock.calls).toEqual([[{ resumed: false, recovered: false }]]);
+    expect(declared(p)).toEqual(['a', 'b', 'c'].map((channel) => ({ channel, ...position })));
+    for (const log of logs) expect(log).toEqual(['subscribing', 'subscribed', ...gap]);
+    expect(open.mock.calls).toEqual([[how]]);
     expect(p.host.publish('b', 1)).toBe(1);
   });
 

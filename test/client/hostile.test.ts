@@ -4,7 +4,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { Client } from '../../src/client.ts';
 import type { ClientOptions } from '../../src/client-options.ts';
 import { ClosedError } from '../../src/errors.ts';
+import type { HostOptions } from '../../src/server/options.ts';
 import { type Pair, pair } from '../support/link.ts';
+import { EPOCH, NO_SESSIONS } from './support.ts';
 
 describe('parameters of a channel', () => {
   it('that cannot be sent are an error there and then, and harm no connection', async () => {
@@ -24,7 +26,7 @@ describe('parameters of a channel', () => {
     await p.settle();
     p.client.reconnect();
     await p.settle();
-    expect(p.frames()[0]?.['subscriptions']).toEqual([{ channel: 'a', params: { since: 1 } }]);
+    expect(p.frames()[0]?.['subscriptions']).toEqual([{ channel: 'a', params: { since: 1 }, epoch: EPOCH, offset: 0 }]);
   });
 });
 
@@ -152,22 +154,34 @@ describe('a call that was written', () => {
 });
 
 describe('a drop listener that reconnects in the middle of a flush', () => {
-  it('takes nothing away: what goes out goes out first, and what waits goes on waiting', async () => {
+  const flushed = async (server: HostOptions) => {
     const got: unknown[] = [];
-    const p = pair({}, { handlers: { events: { note: (data) => got.push(data) } } });
+    const p = pair({}, { ...server, handlers: { events: { note: (data) => got.push(data) } } });
     await p.settle();
     p.client.addEventListener('drop', () => p.client.reconnect(), { once: true });
     p.client.send('note', 'old', { ttl: 1 });
     const receipt = p.client.channel('a').publish('y');
+    receipt.acknowledged.catch(() => {});
     p.client.send('note', 'new');
     p.clock.jump(20); // the timer of the old one is late
     await p.settle();
     await p.clock.advance(5_000);
     await p.settle();
+    expect(got).toEqual(['new']);
+    expect([p.client.state.status, p.client.stats.pendingCalls, p.client.stats.queuedMessages]).toEqual(['open', 0, 0]);
+    return receipt;
+  };
+
+  it('takes nothing away: what goes out goes out first, and what waits goes on waiting', async () => {
+    const receipt = await flushed({});
+    expect(receipt.status).toBe('acknowledged');
+  });
+
+  it('takes away the answer, where there are no sessions, and nothing else', async () => {
     // Written before anybody was told: arrived, or known to be unknown, and nothing hangs.
+    const receipt = await flushed(NO_SESSIONS);
     expect(receipt.status).toBe('sent');
     await expect(receipt.acknowledged).rejects.toMatchObject({ code: 'SESSION_LOST' });
-    expect([p.client.state.status, p.client.stats.pendingCalls, p.client.stats.queuedMessages]).toEqual(['open', 0, 0]);
   });
 });
 
@@ -252,6 +266,18 @@ describe('a goodbye', () => {
     await p.settle();
     await p.clock.advance(6_000);
     expect([p.client.state.status, p.sockets.length]).toEqual(['open', 2]);
+  });
+});
+
+describe('a field that means something elsewhere', () => {
+  it('means nothing in a frame that does not have it: an event acknowledges nothing', async () => {
+    const p = pair();
+    await p.settle();
+    const heard = vi.fn();
+    p.client.on('note', heard);
+    p.socket.deliver(JSON.stringify({ type: 'event', name: 'note', data: 1, received: 99 }));
+    await p.settle();
+    expect([heard.mock.calls, p.log]).toEqual([[[1]], ['open']]);
   });
 });
 

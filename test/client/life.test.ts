@@ -3,8 +3,16 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ClientOptions } from '../../src/client-options.ts';
 import { ClosedError, UnauthorizedError } from '../../src/errors.ts';
-import { pair } from '../support/link.ts';
-import { bye, hang, hello, refuse } from './support.ts';
+import type { HostOptions } from '../../src/server/options.ts';
+import { type Pair, pair } from '../support/link.ts';
+import { bye, hang, hello, NO_SESSIONS, refuse } from './support.ts';
+
+/** A pair whose server takes 300 ms for a call. */
+function slow(server: HostOptions = {}): Pair {
+  const methods = { slow: () => new Promise((resolve) => void p.clock.setTimeout(() => resolve('done'), 300)) };
+  const p: Pair = pair({}, { ...server, handlers: { methods } });
+  return p;
+}
 
 describe('connect()', () => {
   it('connects a client that was made closed, and resolves when it is open; then at once', async () => {
@@ -93,18 +101,34 @@ describe('a close that is tried once more', () => {
 });
 
 describe('close()', () => {
-  it('says goodbye, then closes with code and reason; twice is once', async () => {
-    const p = pair();
+  it.each([
+    ['in a session, what it has received', {}, { received: 1 }],
+    ['without one, nothing else', NO_SESSIONS, {}],
+  ])('says goodbye and, %s; then closes with code and reason; twice is once', async (_what, server, more) => {
+    const p = pair({}, server);
+    await p.settle();
+    p.peer.send('note', 1);
     await p.settle();
     const [first, second] = [p.client.close({ code: 4_321, reason: 'enough' }), p.client.close()];
     await Promise.all([first, second]);
-    expect(p.frames().at(-1)).toEqual({ type: 'bye', code: 4_321, reason: 'enough', reconnect: false, resume: false });
+    expect(p.frames().at(-1)).toEqual({ type: 'bye', code: 4_321, reason: 'enough', reconnect: false, resume: false, ...more });
     expect(p.client.state).toMatchObject({ status: 'closed', cause: 'user', code: 4_321, reason: 'enough' });
-    expect(p.log).toEqual(['open', 'close 4321 final']);
+    expect(p.log).toEqual(['open', 'unhandled event note', 'close 4321 final']);
     await p.client.close();
     expect(p.clock.pending).toBe(0);
     expect(p.page.listeners.size).toBe(0);
-    expect(p.host.connections).toBe(0);
+    expect([p.host.connections, p.host.clients]).toEqual([0, []]);
+  });
+
+  it('sends what was sent in the same task before it says goodbye', async () => {
+    const got: unknown[] = [];
+    const p = pair({}, { handlers: { events: { note: (data) => void got.push(data) } } });
+    await p.settle();
+    p.client.send('note', 'last words');
+    await p.client.close();
+    await p.settle();
+    expect(p.frames().map(({ type }) => type)).toEqual(['hello', 'event', 'bye']);
+    expect(got).toEqual(['last words']);
   });
 
   it.each(['idle', 'connecting', 'waiting', 'open'])('resolves from %s, within 2 s of a server that never answers', async (status) => {
@@ -130,11 +154,11 @@ describe('close()', () => {
     expect(p.client.state.status).toBe('open');
   });
 
-  it('with drain lets calls finish and what waits go out', async () => {
-    const p = pair(
-      {},
-      { handlers: { methods: { slow: () => new Promise((resolve) => void p.clock.setTimeout(() => resolve('done'), 300)) } } },
-    );
+  it.each([
+    ['in a session', {}],
+    ['without one', NO_SESSIONS],
+  ])('with drain lets calls finish and what waits go out, %s', async (_how, server) => {
+    const p = slow(server);
     p.reachable = false;
     const call = p.client.call('slow');
     const closed = p.client.close({ drain: 1_000 });
@@ -146,6 +170,16 @@ describe('close()', () => {
     expect(await call).toBe('done');
     await closed;
     expect(p.clock.now()).toBeLessThan(1_000);
+  });
+
+  it('with drain waits until the server has acknowledged what was written, and does not have to wait long', async () => {
+    const p = pair();
+    await p.settle();
+    const receipt = p.client.send('note', 1);
+    const closed = p.client.close({ drain: 10_000 });
+    await p.clock.advance(900); // it would say so within a second
+    await closed;
+    expect([receipt.status, p.client.stats.unconfirmed]).toEqual(['acknowledged', 0]);
   });
 
   it('with drain waits no longer than it was told', async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Client } from '../../src/client.ts';
 import { odd } from '../support/face.ts';
 import { pair } from '../support/link.ts';
-import { bye, says } from './support.ts';
+import { bye, NO_SESSIONS, says } from './support.ts';
 
 describe('the goodbye of a server', () => {
   it('holds back what is new, lets what runs finish, and the rest goes over the next connection', async () => {
@@ -124,12 +124,17 @@ describe('liveness', () => {
     expect(p.sockets).toHaveLength(2);
   });
 
-  it('measures the round trip by pings, and answers those of the server with their nonce', async () => {
-    const p = pair();
+  it.each([
+    ['and what it has received', {}, { received: 1 }],
+    ['and nothing else where there are no sessions', NO_SESSIONS, {}],
+  ])('measures the round trip by pings, and answers those of the server with their nonce, %s', async (_what, server, more) => {
+    const p = pair({}, server);
+    await p.settle();
+    p.peer.send('note', 1);
     await p.settle();
     expect(p.client.stats.roundTrip).toBe(0);
     await says(p, { type: 'ping', nonce: 7 });
-    expect(p.frames().at(-1)).toEqual({ type: 'pong', nonce: 7 });
+    expect(p.frames().at(-1)).toEqual({ type: 'pong', nonce: 7, ...more });
     const { socket } = p;
     const { onmessage } = socket;
     const late: unknown[] = [];

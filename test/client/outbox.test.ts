@@ -2,7 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, UnsupportedError } from '../../src/errors.ts';
-import { listening, offline } from './support.ts';
+import { BRIEF_SESSIONS, listening, lose, NO_SESSIONS, offline } from './support.ts';
 
 describe('the outbox', () => {
   it('keeps what is sent without a connection, in order, and says how much', async () => {
@@ -191,8 +191,42 @@ describe('a receipt', () => {
     expect(p.socket.sent).toHaveLength(1);
   });
 
-  it('says that this server does not acknowledge events, once they are sent, and always by the same promise', async () => {
+  it('says when the server has the event, within a second, and always by the same promise', async () => {
     const { p, accept } = offline();
+    const receipt = p.client.send('note', 1);
+    const { acknowledged } = receipt;
+    const confirmed = vi.fn();
+    acknowledged.then(confirmed);
+    await accept();
+    await p.clock.advance(999);
+    expect([receipt.status, confirmed.mock.calls]).toEqual(['sent', []]);
+    await p.clock.advance(1);
+    await p.settle();
+    expect([receipt.status, confirmed.mock.calls]).toEqual(['acknowledged', [[undefined]]]);
+    expect(receipt.acknowledged).toBe(acknowledged);
+    expect(receipt.cancel()).toBe(false);
+    expect(p.client.stats).toMatchObject({ sent: 1, acknowledged: 1, unconfirmed: 0, unacknowledgedMessages: 0, unacknowledgedBytes: 0 });
+  });
+
+  it('says so over the next connection, where this one breaks: the event was taken once', async () => {
+    const { p, got } = listening();
+    await p.settle();
+    const arrived = p.client.send('note', 'arrived');
+    await p.settle();
+    p.socket.vanish();
+    const missed = p.client.send('note', 'missed');
+    await p.settle();
+    p.client.reconnect();
+    await p.settle();
+    expect([arrived.status, missed.status, got]).toEqual(['acknowledged', 'sent', ['arrived', 'missed']]);
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect(missed.status).toBe('acknowledged');
+    expect(p.client.stats).toMatchObject({ sent: 2, resent: 1, acknowledged: 2, unconfirmed: 0 });
+  });
+
+  it('says that a server without sessions does not acknowledge events, once they are sent, and always by the same promise', async () => {
+    const { p, accept } = offline({}, NO_SESSIONS);
     const receipt = p.client.send('note', 1);
     const { acknowledged } = receipt;
     const failed = vi.fn();
@@ -228,8 +262,63 @@ describe('after close()', () => {
 });
 
 describe('stats', () => {
-  it('count as unconfirmed what was written to a connection that was lost before the server gave a sign', async () => {
+  it('count what is written and not acknowledged, and nothing as unconfirmed while the session lasts', async () => {
+    const { p, got } = listening();
+    await p.settle();
+    p.client.send('note', 1);
+    await p.clock.advance(1_000); // within which the server says what it has
+    await p.settle();
+    p.client.send('note', 2);
+    p.client.send('note', 3);
+    await p.settle();
+    const bytes = p
+      .frames()
+      .slice(2)
+      .map((frame) => JSON.stringify(frame).length)
+      .reduce((sum, each) => sum + each, 0);
+    expect(p.client.stats).toMatchObject({ unacknowledgedMessages: 2, unacknowledgedBytes: bytes, resent: 0 });
+    await lose(p);
+    expect(p.client.stats).toMatchObject({ connections: 2, resumed: 1, unconfirmed: 0, unacknowledgedMessages: 0, unacknowledgedBytes: 0 });
+    expect(got).toEqual([1, 2, 3]);
+  });
+
+  it('count nothing as unconfirmed that is sent again when the session is lost; what is not is counted as dropped', async () => {
+    const again = listening({}, BRIEF_SESSIONS);
+    await again.p.settle();
+    again.p.client.send('note', 1);
+    await again.p.settle();
+    await lose(again.p);
+    expect(again.got).toEqual([1, 1]); // it may arrive twice
+    expect(again.p.client.stats).toMatchObject({ sent: 1, resumed: 0, unconfirmed: 0, dropped: 0, unacknowledgedMessages: 1 });
+
+    const { p, got } = listening({ unacknowledged: 'drop' }, BRIEF_SESSIONS);
+    await p.settle();
+    const receipt = p.client.send('note', 1);
+    await p.settle();
+    await lose(p);
+    expect(got).toEqual([1]); // it may have arrived all the same
+    await expect(receipt.acknowledged).rejects.toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
+    expect(receipt.status).toBe('dropped');
+    expect(p.log).toContain('drop event note session-lost');
+    expect(p.client.stats).toMatchObject({ sent: 1, resumed: 0, unconfirmed: 0, dropped: 1, unacknowledgedMessages: 0 });
+  });
+
+  it('count as unconfirmed what was written and not acknowledged when it is closed', async () => {
     const { p } = listening();
+    await p.settle();
+    p.client.send('note', 1);
+    await p.clock.advance(1_000); // within which the server says what it has
+    await p.settle();
+    const receipt = p.client.send('note', 2);
+    await p.settle();
+    await p.client.close();
+    await expect(receipt.acknowledged).rejects.toBeInstanceOf(ClosedError);
+    expect(receipt.status).toBe('sent');
+    expect(p.client.stats).toMatchObject({ sent: 2, acknowledged: 1, unconfirmed: 1, dropped: 0, unacknowledgedMessages: 0 });
+  });
+
+  it('count as unconfirmed, without sessions, what was written to a connection that was lost before the server gave a sign', async () => {
+    const { p } = listening({}, NO_SESSIONS);
     await p.settle();
     p.client.send('note', 1);
     await p.client.call('nothing', undefined).catch(() => {});
@@ -253,7 +342,7 @@ describe('stats', () => {
     p.peer.send('other', 1);
     p.client.send('note', 'é');
     await p.settle();
-    const bytes = new TextEncoder().encode(JSON.stringify({ type: 'event', name: 'note', data: 'é' })).length;
+    const bytes = new TextEncoder().encode(JSON.stringify({ type: 'event', name: 'note', data: 'é', seq: 1 })).length;
     expect(p.client.stats).toMatchObject({ connections: 1, sent: 1, received: 2, messagesReceived: 1, messagesSent: 1, bytesSent: bytes });
     expect(p.log).toEqual(['open', 'unhandled event other']);
   });

@@ -1,9 +1,12 @@
 /** What the tests of the client share: pairs set up for a purpose, and what went over the wire in words. */
 
+import { expect } from 'vitest';
 import type { Channel } from '../../src/channel.ts';
 import type { ClientOptions } from '../../src/client-options.ts';
+import { MemoryBroker } from '../../src/server/memory-broker.ts';
 import type { HostOptions } from '../../src/server/options.ts';
-import { type Frame, framesIn, type Pair, pair } from '../support/link.ts';
+import { type Frame, type Pair, pair } from '../support/link.ts';
+import { saidBy } from '../support/numbers.ts';
 
 export const allowed = (names: string[]) => ({ authorize: ({ channel }: { channel: string }) => names.includes(channel) });
 
@@ -33,9 +36,9 @@ export async function lose(p: Pair): Promise<void> {
 }
 
 /** A server whose decisions on subscriptions are made by the test, one by one. */
-export function deciding() {
+export function deciding(server: HostOptions = {}, options: ClientOptions = {}) {
   const decisions: ((allow: boolean) => void)[] = [];
-  const p = pair({}, { authorize: () => new Promise((resolve) => decisions.push(resolve)) });
+  const p = pair(options, { ...server, authorize: () => new Promise((resolve) => decisions.push(resolve)) });
   return { p, decisions };
 }
 
@@ -54,6 +57,27 @@ export const refuse = async (p: Pair, frame: object) => {
   p.socket.cut();
   await p.clock.advance(0);
 };
+/** A server without sessions: nothing outlives its connection. */
+export const NO_SESSIONS = { sessions: false } as const;
+/** A server whose sessions are over before a client comes back. */
+export const BRIEF_SESSIONS = { sessions: { ttl: 500 } } as const;
+
+/** A server that keeps nothing of its channels. */
+export const noHistory = () => ({ broker: new MemoryBroker({ history: false }) });
+/** Some epoch. */
+export const EPOCH: unknown = expect.stringMatching(/./);
+
+/** A server by hand, from its welcome on: it has a session, and says what it is told to. */
+export async function byHand(p: Pair): Promise<void> {
+  await p.settle();
+  p.socket.accept({ accept: () => ({ receive: () => {}, alive: () => {}, closed: () => {} }) });
+  await p.settle();
+  const features = ['calls', 'channels', 'binary', 'resume'];
+  const limits = { message: 65_536, window: 256 };
+  const heartbeat = { interval: 15_000, timeout: 5_000 };
+  await says(p, { type: 'welcome', version: 1, features, resumed: false, session: 's', key: 'k', received: 0, heartbeat, limits });
+}
+
 export const hang = { handlers: { methods: { hang: () => new Promise(() => {}) } } };
 
 /** A pair whose server notes what it gets. */
@@ -84,7 +108,7 @@ export interface Talk {
   readonly p: Pair;
   call(method: string, params?: unknown, options?: { signal?: AbortSignal; timeout?: number }): Promise<unknown>;
   handle(method: string, handler: Handler): void;
-  /** Frames by the caller, and by the one who answers. */
+  /** Frames by the caller, and by the one who answers, on the newest connection; without their numbers, which are right. */
   asked(): Frame[];
   answered(): Frame[];
 }
@@ -97,13 +121,14 @@ export async function talk(caller: 'client' | 'server', options: ClientOptions =
   const p = pair(options, { ...server, handlers: { methods } });
   await p.settle();
   const mine = caller === 'client';
-  const spoken = (messages: typeof p.socket.sent, types: string[]) => messages.flatMap(framesIn).filter(({ type }) => types.includes(type));
+  const spoken = (isMine: boolean, types: string[]) =>
+    saidBy(isMine ? 'client' : 'server', p.socket).filter(({ type }) => types.includes(type));
   return {
     p,
     call: (...args) => (mine ? p.client.call(...args) : p.peer.call(...args)),
     handle: (method, handler) => (mine ? Object.assign(methods, { [method]: handler }) : p.client.handle(method, handler)),
-    asked: () => spoken(mine ? p.socket.sent : p.socket.received, CALLS),
-    answered: () => spoken(mine ? p.socket.received : p.socket.sent, FINALS),
+    asked: () => spoken(mine, CALLS),
+    answered: () => spoken(!mine, FINALS),
   };
 }
 

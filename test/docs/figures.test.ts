@@ -4,6 +4,10 @@ import { readFileSync } from 'node:fs';
 import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { rawVerdict } from '../../src/core/retry-policy.ts';
+import type { Position } from '../../src/server/broker.ts';
+import { MemoryBroker } from '../../src/server/memory-broker.ts';
+import { settleHost } from '../../src/server/options.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { tablesOf, tableUnder } from '../support/markdown-tables.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -72,6 +76,36 @@ describe('the first lines', () => {
 
   it('have code before line 15', () => {
     expect(readme.split('\n').findIndex((line) => line.startsWith('```'))).toBeLessThan(15);
+  });
+});
+
+describe('what a server keeps unless it is told otherwise', () => {
+  const said = readme.replaceAll('\n', ' ');
+
+  it('of sessions', () => {
+    const { ttl, capacity, perPrincipal, bytes } = Object(settleHost({}).sessions);
+    expect(bytes).toBe(64 * 1_024 * 1_024);
+    expect(said).toContain(`sessions: { ttl: ${ttl}, capacity: ${capacity}, perPrincipal: ${perPrincipal}, bytes: 64 MiB }`);
+    expect(ttl).toBe(2 * 60_000);
+    expect(said).toContain('Two minutes after the server has noticed the loss');
+  });
+
+  it('of channels, and of idempotent calls', () => {
+    const [, size, ttl, idempotency] =
+      /history: { size: (\d+), bytes, ttl: (\d+) }, idempotency: { ttl: (\d+),/.exec(said)?.map(Number) ?? [];
+    const clock = new FakeClock();
+    const broker = new MemoryBroker({ clock });
+    for (let i = 0; i <= Number(size); i++) broker.publish('room', { payload: '1' });
+    const { epoch } = broker.history('room').position as Position;
+    const kept = (offset: number) => broker.history('room', { epoch, offset }).missed?.length;
+    expect([kept(0), kept(1)]).toEqual([undefined, size]);
+    clock.sleep(Number(ttl) - 1);
+    expect(kept(1)).toBe(size);
+    clock.sleep(1);
+    expect(kept(1)).toBeUndefined();
+    expect(broker.idempotency).toBe(idempotency);
+    expect(said).toContain('the last 100 messages of 5 minutes');
+    expect([size, ttl]).toEqual([100, 5 * 60_000]);
   });
 });
 

@@ -9,15 +9,16 @@ import { expect, onTestFinished, vi } from 'vitest';
 import type { WebSocket as WS } from 'ws';
 import { WebsocketProvider } from 'y-websocket';
 import { Doc } from 'yjs';
-import type { Client, LifecycleSignal, ReconnectingWebSocket, State } from '../../src/index.ts';
+import { type Client, type LifecycleSignal, type ReconnectingWebSocket, type State, stream } from '../../src/index.ts';
 import type { Server } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
+import type { FaultProxy } from '../support/fault-proxy.ts';
 import { startGraphqlServer } from '../support/graphql-server.ts';
 import { launch } from '../support/pages.ts';
 import { root } from '../support/read-document.ts';
 import { run } from '../support/run-block.ts';
-import { join, startServer } from '../support/service.ts';
+import { join, startServer, startService } from '../support/service.ts';
 import { startSocketHost } from '../support/socket-host.ts';
 import { startYServer } from '../support/y-server.ts';
 
@@ -254,27 +255,45 @@ everyBlockIsRun('README.md', {
 
   'The Client #1': async (block) => {
     const typing: unknown[] = [];
-    const { server, errors, url } = await startServer({
+    const lines = logged();
+    let proxy: FaultProxy | undefined;
+    const pay = vi.fn(async () => {
+      await until(() => expect(lines).toContainEqual({ text: 'hello' }));
+      proxy?.cut(); // before the answer
+    });
+    const service = await startService({
       authenticate: (token) => ({ token }),
       handlers: {
-        methods: { add: (params) => Object.values(Object(params)).reduce((a, b) => Number(a) + Number(b), 0) },
+        methods: {
+          add: (params) => Object.values(Object(params)).reduce((a, b) => Number(a) + Number(b), 0),
+          pay,
+          async *lines() {
+            yield* ['line 1', 'line 2'];
+            proxy?.cut();
+            yield 'line 3';
+          },
+        },
         events: { typing: (data, { client }) => typing.push([data, client.principal]) },
       },
     });
-    const lines = logged();
+    const { server, errors } = service;
+    proxy = service.proxy;
+    const url = `ws://127.0.0.1:${server.port}/`;
     const other: unknown[] = [];
-    await join(url())
+    await join(url)
       .client.channel('room:kelp')
       .subscribe((message) => other.push(message)).ready;
     const confirm = vi.fn(() => true);
     const { client, sum, room } = await run<{ client: Client; sum: number; room: ReturnType<Client['channel']> }>(block, {
-      replace: { [LIVE]: url() },
+      replace: { [LIVE]: service.url, 'auth:': `${SOON}, auth:` },
       globals: { fetchToken: () => Promise.resolve('secret'), window: { confirm } },
     });
     expect(sum).toBe(3);
+    expect(pay.mock.calls).toEqual([[{ amount: 5 }, expect.anything()]]);
+    expect(lines.filter((line) => /^line/.test(String(line)))).toEqual(['line 1', 'line 2', 'line 3']);
+    expect(client.stats).toMatchObject({ connections: 3, resumed: 2 });
     expect(typing).toEqual([[{ room: 'kelp' }, { token: 'secret' }]]);
-    await until(() => expect(other).toEqual([{ text: 'hello' }]));
-    await until(() => expect(lines).toContainEqual({ text: 'hello' }));
+    expect(other).toEqual([{ text: 'hello' }]);
     server.broadcast('notice', 'welcome');
     await until(() => expect(lines).toContain('welcome'));
     server.publish('room:kelp', 'to everybody');
@@ -309,6 +328,10 @@ everyBlockIsRun('README.md', {
     expect(heardOf).toEqual(['welcome, Ada']);
     expect(await client.call('ask', 'still there?')).toBe('still there? yes');
     await expect(client.call('no')).rejects.toMatchObject({ name: 'CallError', code: 'PERMISSION_DENIED', message: 'not you' });
+    expect(await client.call('pay', { amount: 5 }, { idempotent: true })).toEqual({ by: 'Ada', amount: 5 });
+    const items: unknown[] = [];
+    for await (const line of stream(client, 'lines')) items.push(line);
+    expect(items).toEqual(['line 1', 'line 2', 'line 3']);
 
     const room: unknown[] = [];
     await client.channel('room:kelp').subscribe((message, { from }) => room.push([from, message])).ready;

@@ -12,8 +12,8 @@ import type { BrowserContext, Page } from 'playwright-core';
 import type { FunctionComponent } from 'react';
 import { expect, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { Client, type ReconnectingWebSocket, type State, type WebSocketLike } from '../../src/index.ts';
-import { CallError, Host, type Peer, type Server, UnauthorizedError } from '../../src/server/index.ts';
+import { Client, type ReconnectingWebSocket, type State, stream, type WebSocketLike } from '../../src/index.ts';
+import { CallError, Host, MemoryBroker, type Peer, type Server, type ServerClient, UnauthorizedError } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { final, next, once, until } from '../support/e2e.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
@@ -90,7 +90,8 @@ everyBlockIsRun('docs/recipes.md', {
     onTestFinished(() => log.mockRestore());
     const userOf = vi.fn(async (token: unknown) => {
       if (token === 'trouble') throw new Error('no database');
-      return token === 'old' ? undefined : { name: `${token}`, rooms: ['room:kelp'] };
+      // What else is known of a user may be another time.
+      return token === 'old' ? undefined : { name: `${token}`, rooms: ['room:kelp', `room:${userOf.mock.calls.length}`] };
     });
     const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { userOf } });
     await server.listening;
@@ -103,7 +104,10 @@ everyBlockIsRun('docs/recipes.md', {
     expect(messages).toEqual([['ada', 'hi']]);
     await expect(client.channel('room:other').subscribe().ready).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(client.channel('room:other').publish('hi').acknowledged).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
-    expect(server.clients[0]?.principal).toEqual({ name: 'ada', rooms: ['room:kelp'] });
+    expect(server.clients[0]?.principal).toEqual({ name: 'ada', rooms: ['room:kelp', 'room:1'] });
+    server.clients[0]?.close(4401);
+    expect(await heard(client, 'open')).toMatchObject({ resumed: true });
+    expect(server.clients.map(({ principal }) => principal)).toEqual([{ name: 'ada', rooms: ['room:kelp', 'room:2'] }]);
 
     // The database fails: reported, and the client keeps trying.
     token = 'trouble';
@@ -112,7 +116,8 @@ everyBlockIsRun('docs/recipes.md', {
     token = 'grace';
     await client.connect();
     expect(log).toHaveBeenCalledWith(expect.stringContaining('authenticate'), expect.objectContaining({ message: 'no database' }));
-    expect(server.clients.map(({ principal }) => principal)).toMatchObject([{ name: 'grace' }]);
+    const here = server.clients.filter(({ isConnected }) => isConnected);
+    expect(here.map(({ principal }) => principal)).toMatchObject([{ name: 'grace' }]); // ada is waited for
 
     // Refused twice.
     const auth = vi.fn(() => 'old');
@@ -238,7 +243,7 @@ everyBlockIsRun('docs/recipes.md', {
   },
 
   'Workers #2': async (block) => {
-    const { server, url } = await startServer({ handlers: { methods: { add: () => 3, leave: (_, { client }) => client.close() } } });
+    const { server, url } = await startServer({ handlers: { methods: { add: () => 3, leave: (_, { client }) => client.close(4422) } } });
     const { open } = await serveWorkers(recipe('Workers #1'), block, url());
     const a = await open();
     await shown(a, { status: 'open' });
@@ -429,110 +434,268 @@ everyBlockIsRun('docs/recipes.md', {
     expect(mayLeave()).toBe(true);
   },
 
-  'After a gap #1': async (block) => {
-    type Message = { readonly id: number; readonly text: string };
-    const history: Message[] = [{ id: 1, text: 'before' }];
-    const answered = vi.fn(() => Promise.resolve([...history]));
-    const { server, proxy, url } = await startService({ handlers: { methods: { history: answered } } });
-    const post = (text: string) => {
-      const message = { id: history.length + 1, text };
-      history.push(message);
-      return server.publish('room:kelp', message);
-    };
-    // What comes while the history is on its way is there once.
-    answered.mockImplementationOnce(async () => {
-      expect(post('meanwhile')).toBe(1);
-      return [...history];
-    });
-    const { client } = join(url);
-    const render = vi.fn();
+  'A chat that loses nothing #1': async (block) => {
+    const service = await startService({ authorize: ({ data }) => !/rude/.test(JSON.stringify(data ?? '')) });
+    const { server, proxy } = service;
+    const published: unknown[] = [];
+    const other = join(urlOf(server)).client;
+    await other.channel('room:kelp').subscribe((message) => published.push((message as { text: string }).text)).ready;
+    const storage = memoryStorage();
     const report = vi.fn();
-    await run(block, { globals: { client, render, report } });
-    const shows = (...texts: string[]) => until(() => expect(render.mock.lastCall?.[0].map(({ text }: Message) => text)).toEqual(texts));
-    await shows('before', 'meanwhile');
-    expect(post('live')).toBe(1);
-    await shows('before', 'meanwhile', 'live');
+    /** What a page shows, and how one talks there. */
+    const open = async () => {
+      const texts: string[] = [];
+      const { client } = join(service.url);
+      const show = ({ text }: { text: string }) => texts.push(text);
+      const { say } = await run<{ say(text: string): void }>(block, { globals: { client, storage, show, report } });
+      return { client, texts, say };
+    };
+    const shows = (page: { texts: string[] }, texts: string[]) => until(() => expect(page.texts).toEqual(texts));
 
+    const page = await open();
+    await until(() => expect(page.client.channel('room:kelp').state.status).toBe('subscribed'));
+    page.say('one');
+    await shows(page, ['one']);
     await proxy.refuse();
     proxy.cut();
-    await until(() => expect(server.clients).toHaveLength(0));
-    expect(post('missed')).toBe(0);
+    await heard(page.client, 'close');
+    page.say('two');
+    server.publish('room:kelp', { id: 'x', text: 'missed' });
     await proxy.accept();
-    await shows('before', 'meanwhile', 'live', 'missed');
-    expect(report).not.toHaveBeenCalled();
+    await shows(page, ['one', 'missed', 'two']);
+    expect(page.client.stats).toMatchObject({ unconfirmed: 0, dropped: 0 });
+    await until(() => expect(storage.getItem('unsaid')).toBe('[]'));
 
-    // The history is lost with its connection: the next gap loads it.
-    answered.mockImplementationOnce(async () => {
-      post('also missed');
-      proxy.cut();
-      return new Promise(() => {});
-    });
+    // Refused: another time would not help.
+    page.say('rude');
+    await until(() => expect(report).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'PERMISSION_DENIED' })));
+    expect(storage.getItem('unsaid')).toBe('[]');
+
+    // The page is left, and the next one publishes what it kept: once, whether it had arrived or not.
+    await proxy.refuse();
     proxy.cut();
-    await shows('before', 'meanwhile', 'live', 'missed', 'also missed');
-    await until(() => expect(report).toHaveBeenCalledTimes(1));
-    expect(report.mock.lastCall?.[0]).toMatchObject({ code: 'SESSION_LOST' });
+    await heard(page.client, 'close');
+    page.say('three');
+    const kept = storage.getItem('unsaid') ?? '';
+    expect(kept).toContain('three');
+    await page.client.close();
+    await proxy.accept();
+    await open();
+    await until(() => expect(published).toEqual(['one', 'missed', 'two', 'three']));
+    await until(() => expect(storage.getItem('unsaid')).toBe('[]'));
+    storage.setItem('unsaid', kept);
+    await open();
+    await until(() => expect(storage.getItem('unsaid')).toBe('[]'));
+    expect(published).toEqual(['one', 'missed', 'two', 'three']);
   },
 
-  'Call twice, execute once #1': async (block) => {
-    const seen: { readonly id: string; readonly items: unknown }[] = [];
-    let cuts = 1;
-    let refuses = false;
+  'A snapshot, and what came after it #1': async (block) => {
+    const { server } = await run<{ server: Server }>(recipe('A snapshot, and what came after it #2'), { replace: onFreePort });
+    await server.listening;
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.stop());
+    const other = join(urlOf(server)).client;
+    await other.call('post', 'before');
+    const { client } = join(proxy.url('/'));
+    const render = vi.fn();
+    await run(block, { globals: { client, render } });
+    const texts = ['before'];
+    const shows = () => until(() => expect(render.mock.lastCall?.[0].map(({ text }: { text: string }) => text)).toEqual(texts));
+    const post = async (text: string) => {
+      texts.push(text);
+      await other.call('post', text);
+    };
+    await shows();
+    // Whether the snapshot has it, or it comes live: it is there once.
+    await Promise.all(['a', 'b', 'c'].map(post));
+    await shows();
+    const loads = () => render.mock.calls.length;
+
+    // An outage that the history bridges, and one that it does not.
+    for (const [missed, again] of [
+      [20, 20],
+      [150, 1],
+    ] as const) {
+      await proxy.refuse();
+      proxy.cut();
+      await heard(client, 'close');
+      const before = loads();
+      for (let i = 0; i < missed; i++) await post(`${missed}: ${i}`);
+      await proxy.accept();
+      await shows();
+      expect(loads() - before).toBe(again);
+    }
+  },
+
+  'A snapshot, and what came after it #2': async (block) => {
+    const { server } = await run<{ server: Server }>(block, { replace: onFreePort });
+    await server.listening;
+    const { client } = join(urlOf(server));
+    const offsets: unknown[] = [];
+    await client.channel('room:kelp').subscribe((_, { offset }) => offsets.push(offset)).ready;
+    expect(await client.call('history', { room: 'room:kelp' })).toEqual({ messages: [], offset: 0 });
+    for (const text of ['a', 'b']) await client.call('post', text);
+    const messages = ['a', 'b'].map((text, i) => ({ id: i + 1, text }));
+    expect(await client.call('history', { room: 'room:kelp' })).toEqual({ messages, offset: 2 });
+    await until(() => expect(offsets).toEqual([1, 2]));
+  },
+
+  'Pay once #1': async (block) => {
+    const storage = memoryStorage();
+    const orders: unknown[] = [];
+    let before = (_client: ServerClient): unknown => undefined;
     const service = await startService({
       handlers: {
         methods: {
-          order: (params) => {
-            seen.push(params as (typeof seen)[number]);
-            if (refuses) throw new CallError('sold-out');
-            if (cuts-- <= 0) return { number: seen.length };
-            service.proxy.cut();
-            return new Promise(() => {});
+          order: async (params, { client }) => {
+            orders.push(params);
+            await before(client);
+            return { number: orders.length };
           },
         },
       },
     });
-    const { client } = join(service.url);
-    const { order } = await run<{ order(items: unknown): Promise<unknown> }>(block, { globals: { client } });
-    expect(await order(['kelp'])).toEqual({ number: 2 });
-    expect(seen[0]).toEqual({ id: expect.stringMatching(/^[\da-f-]{36}$/), items: ['kelp'] });
-    expect(seen).toEqual([seen[0], seen[0]]);
+    const open = async () => {
+      const { client } = join(service.url);
+      return { client, ...(await run<{ order(items: unknown): Promise<unknown> }>(block, { globals: { client, storage } })) };
+    };
+    const { client, order } = await open();
 
-    // Each order has an id of its own; three tries, and then the caller hears of it.
-    cuts = 3;
-    await expect(order(['rock'])).rejects.toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
-    expect(seen).toHaveLength(5);
-    expect(new Set(seen.map(({ id }) => id)).size).toBe(2);
+    // A cut.
+    before = () => service.proxy.cut();
+    expect(await order(['kelp'])).toEqual({ number: 1 });
+    expect(orders).toEqual([{ id: expect.stringMatching(/^[\da-f-]{36}$/), items: ['kelp'] }]);
+    expect(storage.getItem('order')).toBeNull();
+    // The session is lost.
+    before = (peer) => peer.close(4422);
+    expect(await order(['rock'])).toEqual({ number: 2 });
+    expect(client.stats).toMatchObject({ connections: 3, resumed: 1 });
+    // The page is left, and the next one orders again: it is the same order.
+    let left: Promise<void> | undefined;
+    before = () => {
+      left = client.close();
+    };
+    await expect(order(['shell'])).rejects.toMatchObject({ name: 'ClosedError' });
+    await left;
+    expect(storage.getItem('order')).toMatch(/^[\da-f-]{36}$/);
+    const next = await open();
+    expect(await next.order(['shell'])).toEqual({ number: 3 });
+    expect(storage.getItem('order')).toBeNull();
     // A no is an answer.
-    refuses = true;
-    await expect(order(['shell'])).rejects.toMatchObject({ name: 'CallError', code: 'sold-out' });
-    expect(seen).toHaveLength(6);
+    before = () => Promise.reject(new CallError('sold-out'));
+    await expect(next.order(['shell'])).rejects.toMatchObject({ name: 'CallError', code: 'sold-out' });
+    expect(storage.getItem('order')).toBeNull();
+    expect(orders).toHaveLength(4);
   },
 
-  'Call twice, execute once #2': async (block) => {
-    const log = vi.spyOn(console, 'error').mockImplementation(() => {});
-    onTestFinished(() => log.mockRestore());
-    let proxy: FaultProxy | undefined;
-    const place = vi.fn(async (items: unknown) => {
-      if (place.mock.calls.length === 1) proxy?.cut(); // before the answer
-      if (items === 'nothing') throw new Error('an order of nothing');
-      return { number: place.mock.calls.length };
-    });
+  'Pay once #2': async (block) => {
+    const place = vi.fn(async () => ({ number: place.mock.calls.length }));
     const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { place } });
     await server.listening;
-    proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy?.stop());
-    const { client } = join(proxy.url('/'));
-    const { order } = await run<{ order(items: unknown): Promise<unknown> }>(recipe('Call twice, execute once #1'), {
-      globals: { client },
-    });
-    expect(await order(['kelp'])).toEqual({ number: 1 });
-    expect(client.stats.connections).toBe(2);
-    expect(place.mock.calls).toEqual([[['kelp']]]);
+    const { client } = join(urlOf(server));
+    const call = (items: unknown) => client.call('order', { id: 'x', items }, { idempotent: 'x' });
+    expect(await Promise.all([call('kelp'), call('kelp')])).toEqual([{ number: 1 }, { number: 1 }]);
+    expect(await call('kelp')).toEqual({ number: 1 });
+    expect(place.mock.calls).toEqual([['x', 'kelp']]);
+    await expect(call('rock')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  },
 
-    // What failed may be tried again.
-    for (const _ of [1, 2]) await expect(client.call('order', { id: 'x', items: 'nothing' })).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect(place).toHaveBeenCalledTimes(3);
-    expect(await client.call('order', { id: 'x', items: 'rock' })).toEqual({ number: 4 });
-    expect(await client.call('order', { id: 'x', items: 'rock' })).toEqual({ number: 4 });
+  'Progress #1': async (block) => {
+    const { server, proxy, stored, deeds } = await startImport();
+    const seen: number[] = [];
+    const stop = new AbortController();
+    const bar = Object.defineProperty({}, 'value', { set: (value: number) => seen.push(value) });
+    const options = { replace: { "'wss://example.com/live'": `'${proxy.url('/')}', { backoff: () => 5 }` }, globals: { bar, stop } };
+    const streamed = () => run<{ client: Client }>(block, options);
+
+    // A cut changes nothing.
+    deeds.set('c', () => proxy.cut());
+    const { client } = await streamed();
+    expect(seen.splice(0)).toEqual([0.2, 0.4, 0.6, 0.8, 1]);
+    expect(stored.splice(0)).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(client.stats).toMatchObject({ connections: 2, resumed: 1 });
+    // Where the session is lost it goes on from the last item that arrived.
+    deeds.set('c', async () => {
+      await until(() => expect(seen).toEqual([0.2, 0.4]));
+      for (const each of server.clients) each.close(4422);
+    });
+    await streamed();
+    expect(seen.splice(0)).toEqual([0.2, 0.4, 0.6, 0.8, 1]);
+    expect(stored.splice(0).filter((row) => row !== 'c')).toEqual(['a', 'b', 'd', 'e']);
+    // It is stopped, and so is the method.
+    let stopped: Promise<unknown> | undefined;
+    deeds.set('b', () => {
+      stop.abort(new Error('enough'));
+      stopped = until(() => expect(server.clients.every(({ isBusy }) => !isBusy)).toBe(true));
+      return stopped;
+    });
+    await expect(streamed()).rejects.toThrow('enough');
+    await stopped;
+    expect(stored).toEqual(['a', 'b']);
+  },
+
+  'Progress #2': async (block) => {
+    const { server, stored } = await startImport(block);
+    const { client } = join(urlOf(server));
+    await client.connect();
+    const items: unknown[] = [];
+    const from = stream(client, 'load', 'kelp.csv', { cursor: 3 });
+    for await (const item of from) items.push([item, from.cursor]);
+    expect(items).toEqual([
+      [{ done: 4, of: 5 }, 4],
+      [{ done: 5, of: 5 }, 5],
+    ]);
+    expect(stored).toEqual(['d', 'e']);
+    await expect(client.call('load', 'kelp.csv')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  },
+
+  'Send much #1': async (block) => {
+    const got: unknown[] = [];
+    const { url } = await startServer({ handlers: { events: { row: (row) => got.push(String(row).slice(0, 3)) } } });
+    const { client } = join(url());
+    let most = 0;
+    async function* rows() {
+      for (let i = 100; i < 150; i++) {
+        most = Math.max(most, client.stats.queuedBytes);
+        yield `${i}${'x'.repeat(100_000)}`;
+      }
+    }
+    await run(block, { globals: { client, rows: rows() } });
+    expect(got).toEqual(Array.from({ length: 50 }, (_, i) => `${i + 100}`));
+    expect(client.stats).toMatchObject({ queuedMessages: 0, unacknowledgedMessages: 0 });
+    expect(most).toBeLessThan(1_000_000);
+  },
+
+  'Several processes #1': async (block) => {
+    const shared = new MemoryBroker();
+    const pay = vi.fn(() => 'paid');
+    const start = async () => {
+      const options = {
+        replace: { 'broker: shared': 'broker: shared, handlers' },
+        globals: { env: { PORT: '0' }, shared, handlers: { methods: { pay } } },
+      };
+      const { server } = await run<{ server: Server }>(block, options);
+      await server.listening;
+      return server;
+    };
+    const [first, second] = [await start(), await start()];
+    let near = first;
+    const { client, log } = join(() => `ws://localhost:${near.port}/`);
+    const messages: unknown[] = [];
+    await client.channel('room').subscribe((message) => messages.push(message)).ready;
+    second.publish('room', 'from the other process');
+    await until(() => expect(messages).toEqual(['from the other process']));
+    expect(await client.call('pay', 5, { idempotent: 'key' })).toBe('paid');
+
+    near = second;
+    const opened = heard(client, 'open');
+    client.reconnect();
+    first.publish('room', 'missed');
+    expect(await opened).toMatchObject({ resumed: false, recovered: true });
+    await until(() => expect(messages).toEqual(['from the other process', 'missed']));
+    expect(await client.call('pay', 5, { idempotent: 'key' })).toBe('paid');
+    expect(pay).toHaveBeenCalledTimes(1);
+    expect(log).toEqual(['open', 'close 4001 again', 'open']);
   },
 
   'One HTTP server, and nginx #1': async (block) => {
@@ -567,6 +730,36 @@ everyBlockIsRun('docs/recipes.md', {
     await ended;
   },
 });
+
+/** What a page keeps. */
+function memoryStorage() {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => void items.set(key, value),
+    removeItem: (key: string) => void items.delete(key),
+  };
+}
+
+/** The server of the recipe, with five rows; what is to happen when one of them is stored, once. */
+async function startImport(block = recipe('Progress #2')) {
+  const stored: string[] = [];
+  const deeds = new Map<string, () => unknown>();
+  const globals = {
+    rowsOf: async () => ['a', 'b', 'c', 'd', 'e'],
+    store: async (row: string) => {
+      stored.push(row);
+      const deed = deeds.get(row);
+      deeds.delete(row);
+      await deed?.();
+    },
+  };
+  const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals });
+  await server.listening;
+  const proxy = await FaultProxy.start(server.port);
+  onTestFinished(() => proxy.stop());
+  return { server, proxy, stored, deeds };
+}
 
 interface ManualClock {
   now(): number;

@@ -9,9 +9,10 @@ import { type Effect, transition } from '../../src/core/machine.ts';
 import { rawVerdict } from '../../src/core/retry-policy.ts';
 import type { State } from '../../src/core/state.ts';
 import { UnauthorizedError } from '../../src/errors.ts';
-import type { ReconnectingWebSocket } from '../../src/index.ts';
+import { type ReconnectingWebSocket, stream } from '../../src/index.ts';
 import { browserLifecycle, type LifecycleSignal } from '../../src/io/lifecycle.ts';
 import { type ReconnectingWebSocketOptions, settle } from '../../src/options.ts';
+import { MemoryBroker, type MemoryBrokerOptions, StreamItem } from '../../src/server/index.ts';
 import type { Bye } from '../../src/wire/frames.ts';
 import { holdfast } from '../../src/wire/holdfast.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
@@ -416,6 +417,17 @@ const ending = (code: number, more: Partial<Parameters<typeof holdfast.classify>
   ...more,
 });
 
+/** What a table of close codes says of every code. */
+function told(rows: string[][]): Map<number, string | undefined> {
+  const said = new Map<number, string | undefined>();
+  const every = rows.find(([codes]) => codes === 'every other')?.[1];
+  for (let code = 1_000; code < 5_000; code++) said.set(code, every);
+  for (const [codes = '', then] of rows)
+    for (const [, from = '', to = from] of codes.matchAll(/(\d+)(?: to (\d+))?/g))
+      for (let code = Number(from); code <= Number(to); code++) said.set(code, then);
+  return said;
+}
+
 describe('who may end it for good', () => {
   const refused = (error: unknown) =>
     world({
@@ -482,17 +494,6 @@ describe('who may end it for good', () => {
     expect([...new Set(rows.map(([, cause]) => cause?.replaceAll('`', '')))]).toEqual(Object.keys(causes));
   });
 
-  /** What a table of close codes says of every code. */
-  function told(rows: string[][]): Map<number, string | undefined> {
-    const said = new Map<number, string | undefined>();
-    const every = rows.find(([codes]) => codes === 'every other')?.[1];
-    for (let code = 1_000; code < 5_000; code++) said.set(code, every);
-    for (const [codes = '', then] of rows)
-      for (const [, from = '', to = from] of codes.matchAll(/(\d+)(?: to (\d+))?/g))
-        for (let code = Number(from); code <= Number(to); code++) said.set(code, then);
-    return said;
-  }
-
   it('the drop-in by close code: every code does what the table says', () => {
     const verdicts: Record<string, string> = { 'retry; the third in a row is final': 'suspect', retry: 'retry' };
     for (const [code, said] of told(table('The drop-in'))) expect([code, rawVerdict(code)]).toEqual([code, verdicts[said ?? '']]);
@@ -552,6 +553,222 @@ describe('who may end it for good', () => {
     const p = pair({ auth: asked }, { authenticate: () => Promise.reject(new UnauthorizedError()) });
     await p.clock.advance(60_000);
     expect([asked.mock.calls.length, p.client.state]).toMatchObject([2, { status: 'closed', cause: 'unauthorized', code: 4_401 }]);
+  });
+});
+
+describe('what becomes of what was written', () => {
+  it('the session is over after the codes that are named, and after no other', () => {
+    const [, list = ''] = /with these close codes: ([\d, to]+)\. A bye wins/.exec(text) ?? [];
+    const said = told([[list, 'over']]);
+    expect(said.get(1_002)).toBe('over');
+    for (const [code, what] of said) {
+      const kind = code === 4_003 ? 'violation' : 'closed';
+      expect([code, holdfast.classify(ending(code, { kind })).forget]).toEqual([code, what === 'over']);
+      expect([code, holdfast.classify(ending(code, { kind, welcomed: false })).forget]).toEqual([code, false]);
+    }
+  });
+
+  it('a server waits as long for its clients as is said', async () => {
+    const seconds = numberIn(text, /(\d+) s after the server has noticed the loss/);
+    const p = pair();
+    await p.settle();
+    p.client.send('note');
+    await p.settle();
+    p.reachable = false;
+    p.socket.cut();
+    await p.clock.advance(seconds * 1_000 - 1);
+    expect(p.host.clients).toHaveLength(1);
+    await p.clock.advance(1);
+    expect(p.host.clients).toEqual([]);
+  });
+
+  /** The link dies, something is done that the server does not hear of, and its session is given up. */
+  async function lose(p: Pair, meanwhile: () => unknown = () => {}): Promise<void> {
+    await p.settle();
+    p.socket.vanish();
+    meanwhile();
+    p.client.flush();
+    p.peer.close(4_422);
+    await p.clock.advance(21_000);
+    await p.settle();
+    expect(p.client.state).toMatchObject({ status: 'open', resumed: false });
+  }
+
+  /** A server that notes what it handles; a stream that stops halfway the first time, with cursors or without. */
+  function noting(more: Parameters<typeof pair>[0] = {}, channels: MemoryBrokerOptions = {}) {
+    const handled: unknown[] = [];
+    const halfway = async (item: number, times: number) => {
+      if (item === 3 && times === 1) await new Promise(() => {});
+    };
+    let times = 0;
+    const methods = {
+      add: (params: unknown) => handled.push(params),
+      async *items(_: unknown, { cursor = 0 }: { readonly cursor?: unknown }) {
+        times++;
+        for (let i = Number(cursor) + 1; i <= 4; i++) {
+          await halfway(i, times);
+          yield new StreamItem(i, i);
+        }
+      },
+      async *bare() {
+        times++;
+        for (let i = 1; i <= 4; i++) {
+          await halfway(i, times);
+          yield i;
+        }
+      },
+    };
+    const events = { note: (data: unknown) => void handled.push(data) };
+    const p = pair(more, { handlers: { methods, events }, broker: new MemoryBroker(channels) });
+    return { p, handled };
+  }
+
+  const items = async (p: Pair, method: string) => {
+    const all: unknown[] = [];
+    try {
+      for await (const item of stream(p.client, method)) all.push(item);
+    } catch (error) {
+      all.push((error as Error).name);
+    }
+    return all;
+  };
+
+  /** The same for two channels of which one keeps nothing. */
+  async function channelsMissed() {
+    const { p } = noting({}, { history: (channel) => (channel === 'kept' ? {} : false) });
+    const seen: unknown[] = [];
+    for (const name of ['kept', 'bare']) {
+      const channel = p.client.channel(name);
+      channel.addEventListener('gap', () => seen.push(`gap on ${name}`));
+      void channel.subscribe((data) => seen.push(data));
+    }
+    await p.settle();
+    await lose(p, () => {
+      for (const name of ['kept', 'bare']) p.host.publish(name, `on ${name}`);
+    });
+    return seen;
+  }
+
+  const becomes: Record<string, () => Promise<string>> = {
+    'what waits in the outbox': async () => {
+      const { p, handled } = noting();
+      await p.settle();
+      p.socket.vanish();
+      p.peer.close(4_422);
+      await p.clock.advance(20_000);
+      expect(p.client.state.status).toBe('waiting');
+      p.client.send('note', 'waits');
+      await p.clock.advance(1_000);
+      await p.settle();
+      return handled.join() === 'waits' ? 'written, as ever' : 'odd';
+    },
+    'events and publishes without an acknowledgement': async () => {
+      const { p, handled } = noting();
+      await lose(p, () => {
+        p.client.send('note', 1);
+        p.client.send('note', 2);
+        p.client.channel('room').publish('x');
+        p.client.flush();
+        p.client.send('note', 3, { priority: 9 });
+      });
+      expect(p.frames().filter(({ type }) => type === 'publish')).toHaveLength(1);
+      return handled.join() === '1,2,3' ? 'written again, first and in old order' : 'odd';
+    },
+    "the same with `unacknowledged: 'drop'`": async () => {
+      const { p, handled } = noting({ unacknowledged: 'drop' });
+      await lose(p, () => [p.client.send('note', 1), p.client.channel('room').publish('x')]);
+      expect(handled).toEqual([]);
+      const drops = p.log.filter((line) => line.startsWith('drop'));
+      return drops.join() === 'drop event note session-lost,drop publish room session-lost' ? 'a `drop` event each, `session-lost`' : 'odd';
+    },
+    'calls that were written': async () => {
+      const { p, handled } = noting();
+      let error: unknown;
+      await lose(p, () => p.client.call('add', 1).catch((reason) => (error = reason)));
+      expect([error, handled]).toEqual([expect.objectContaining({ maybeExecuted: true }), []]);
+      return `rejected: \`${(error as Error).name}\``;
+    },
+    'the same with `idempotent`': async () => {
+      const { p, handled } = noting();
+      const answers: Promise<unknown>[] = [];
+      await lose(p, () => answers.push(p.client.call('add', 'lost', { idempotent: true })));
+      // And one that had arrived.
+      answers.push(p.client.call('add', 'arrived', { idempotent: true }));
+      p.client.flush();
+      const { socket } = p;
+      const { deliver } = socket;
+      socket.deliver = () => {}; // the answer is lost
+      await p.settle();
+      socket.deliver = deliver;
+      await lose(p);
+      expect(await Promise.all(answers)).toEqual([1, 2]);
+      return handled.join() === 'lost,arrived' ? 'asked again, and executed once' : 'odd';
+    },
+    'streams whose items have a `cursor`': async () => {
+      const { p } = noting();
+      await p.settle();
+      const all = items(p, 'items');
+      await p.settle();
+      await lose(p);
+      return (await all).join() === '1,2,3,4' ? 'asked again, from the last one' : 'odd';
+    },
+    'other streams': async () => {
+      const { p } = noting();
+      await p.settle();
+      const all = items(p, 'bare');
+      await p.settle();
+      await lose(p);
+      const [one, two, name] = await all;
+      expect([one, two]).toEqual([1, 2]);
+      return `an error in the loop: \`${name}\``;
+    },
+    'calls by the server': async () => {
+      const { p } = noting();
+      let aborted: AbortSignal | undefined;
+      p.client.handle('ask', (_, { signal }) => {
+        aborted = signal;
+        return new Promise(() => {});
+      });
+      await p.settle();
+      const error = p.peer.call('ask').catch(({ name }) => name);
+      await p.settle();
+      await lose(p);
+      expect(await error).toBe('SessionLostError');
+      return aborted?.aborted ? 'aborted' : 'odd';
+    },
+    channels: async () => {
+      const seen = await channelsMissed();
+      return seen.sort().join() === 'gap on bare,on kept' ? 'what was missed, from their history, or a `gap`' : 'odd';
+    },
+  };
+
+  it.each(table('What becomes of what was written'))('of a session that is lost: %s: %s', async (what = '', then) => {
+    expect(await becomes[what]?.()).toBe(then);
+  });
+
+  it('is told of everything that there is', () => {
+    expect(table('What becomes of what was written').map(([what]) => what)).toEqual(Object.keys(becomes));
+  });
+
+  it('of a session that goes on: everything, on the next connection', async () => {
+    const { p, handled } = noting();
+    await p.settle();
+    const opens: boolean[] = [];
+    p.client.addEventListener('open', ({ resumed }) => void opens.push(resumed));
+    p.client.send('note', 0); // a client that never said a word is not waited for as long
+    await p.settle();
+    p.socket.vanish();
+    p.client.send('note', 1);
+    const sum = p.client.call('add', 2);
+    const all = items(p, 'items');
+    p.client.flush();
+    await p.clock.advance(20_000);
+    expect(handled).toEqual([0]);
+    await p.clock.advance(1_000);
+    await p.settle();
+    expect([handled, await sum, opens, p.client.state]).toMatchObject([[0, 1, 2], 3, [true], { resumed: true }]);
+    p.client.close();
+    expect((await all).at(-1)).toBe('ClosedError'); // it had stopped halfway
   });
 });
 

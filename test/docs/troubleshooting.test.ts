@@ -8,6 +8,7 @@ import { isNativeError } from 'node:util/types';
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
 import { CallError, type Client, ReconnectingWebSocket, UnauthorizedError } from '../../src/index.ts';
+import { MemoryBroker } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { links } from '../support/document-checks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
@@ -204,6 +205,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
       }),
     () => inPair(patiently, { connectTimeout: 60_000 }, { authenticate: never }),
     () => inPair(patiently, { auth: () => 'x'.repeat(65_536) }),
+    () => inPair(({ socket }) => socket.deliver('{"type":"event","name":"note","data":1,"seq":5}')),
     async () => {
       const { server, url } = await startServer({ limits: { buffered: 1_000 } });
       const { client } = joined(url(), { messageLimit: 2 ** 25 });
@@ -216,15 +218,40 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
   ],
   'Messages are missing after a reconnect': [
     async () => {
-      const seen: unknown[] = [];
-      return inPair(async (p) => {
-        p.client.channel('room').addEventListener('gap', (event) => void seen.push(event));
-        await p.client.channel('room').subscribe().ready;
-        p.socket.cut();
-        await p.clock.advance(1_000);
+      const broker = new MemoryBroker({ history: { size: 1 } });
+      return inPair(
+        async (p) => {
+          const seen: unknown[] = [];
+          p.client.channel('room').addEventListener('gap', (event) => void seen.push(event));
+          await p.client.channel('room').subscribe().ready;
+          for (const missed of [1, 2]) {
+            p.socket.cut();
+            expect(seen).toEqual([]);
+            for (let i = 0; i < missed; i++) p.host.publish('room', i);
+            await p.clock.advance(1_000);
+            await p.settle();
+          }
+          return seen;
+        },
+        {},
+        { broker },
+      );
+    },
+    async () => {
+      const opens: unknown[] = [];
+      await inPair(async (p) => {
+        p.client.addEventListener('open', (event) => void opens.push(event));
+        p.client.send('note');
         await p.settle();
-        return seen;
+        p.reachable = false;
+        p.socket.cut();
+        await p.clock.advance(120_000);
+        p.reachable = true;
+        await p.clock.advance(20_000);
+        await p.settle();
       });
+      expect(opens).toHaveLength(1); // the first one was before
+      return opens;
     },
     () =>
       dropIn(async (w) => {
@@ -234,14 +261,15 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
         w.socket.closed();
       }),
     async () => {
-      const seen = await inPair(async (p) => {
+      const written = async (p: Pair) => {
         p.client.send('note', 1);
         p.client.flush();
         p.socket.vanish();
         await p.clock.advance(20_000);
         return { stats: p.client.stats };
-      });
-      return seen;
+      };
+      expect(facts(await inPair(written))).not.toContain('unconfirmed: 1');
+      return inPair(written, {}, { sessions: false });
     },
     () => dropIn(({ ws }) => ws.send('x'), { queue: { capacity: 0 } }),
   ],
@@ -260,6 +288,16 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
         }
         expect(counts).toEqual([1, 1 + 2, 1 + 2 + 3]);
       }),
+    async () => {
+      const handled: unknown[] = [];
+      const seen = await inPair(
+        (p) => arrivesAndIsLost(p),
+        {},
+        { handlers: { events: { note: (data: unknown) => void handled.push(data) } } },
+      );
+      expect(handled).toEqual(['once', 'once']);
+      return seen;
+    },
   ],
   '`drop` events, or "Holdfast dropped a message"': [
     () => dropIn(({ ws }) => ws.send('x'), { queue: { capacity: 0 } }),
@@ -277,6 +315,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => inPair((p) => welcomed(p, (client) => client.send('note', 'x'.repeat(300_000))), { startClosed: true }),
     () => inPair((p) => welcomed(p, (client) => client.channel('room').publish('hi'), { features: [] }), { startClosed: true }),
     () => inPair(({ client }) => client.channel('room').publish('hi'), {}, { authorize: () => false }),
+    () => inPair((p) => arrivesAndIsLost(p), { unacknowledged: 'drop' }),
   ],
   '`send()` or `call()` fails': [
     () =>
@@ -291,6 +330,9 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
             const sum = p.client.call('add');
             await p.settle();
             p.socket.cut();
+            await p.clock.advance(1_000);
+            expect([p.client.stats.resumed, p.client.stats.pendingCalls]).toEqual([1, 1]);
+            p.peer.close(4_422);
             await sum;
           }),
         {},
@@ -299,6 +341,16 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => inPair((p) => late(p), { startClosed: true }),
     () => inPair((p) => late(p), {}, { handlers: { methods: { slow: never } } }),
     () => inPair(({ client }) => thrown(() => client.call('slow'))),
+    () => inPair(({ client }) => thrown(() => client.call('items')), {}, { handlers: { methods: { async *items() {} } } }),
+    () =>
+      inPair(
+        ({ client }) => {
+          const pay = (amount: number) => client.call('pay', amount, { idempotent: 'key' });
+          return thrown(() => pay(1).then(() => pay(2)));
+        },
+        {},
+        { handlers: { methods: { pay: () => 'paid' } } },
+      ),
     () => inPair(({ client }) => thrown(() => client.call('slow')), {}, { handlers: { methods: { slow: throwing(new Error('bug')) } } }),
     () => inPair(({ client }) => [client.close(), thrown(() => client.call('slow'))][1]),
     () => inPair(({ client }) => thrown(() => client.send('note', 'x'.repeat(300_000)))),
@@ -409,8 +461,9 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
       for (let i = 0; i < 20; i++) client.send('note', i);
       const close = await heard(client, 'close');
       expect(handled).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-      expect(client.stats).toMatchObject({ queuedMessages: 0, sent: 20 });
-      expect(server.clients).toEqual([]);
+      expect(server.clients).toHaveLength(1);
+      await client.drained();
+      expect(handled).toEqual(Array.from({ length: 20 }, (_, i) => i));
       return close;
     },
   ],
@@ -480,6 +533,16 @@ async function welcomed(p: Pair, write: (client: Client) => unknown, more: objec
   const limits = { message: 262_144, window: 256 };
   const heartbeat = { interval: 15_000, timeout: 5_000 };
   p.socket.deliver(JSON.stringify({ type: 'welcome', version: 1, features: ['channels'], resumed: false, heartbeat, limits, ...more }));
+}
+
+/** An event arrives, and the session is lost before the client hears of that. */
+async function arrivesAndIsLost(p: Pair): Promise<void> {
+  p.client.send('note', 'once');
+  await p.settle();
+  p.socket.vanish();
+  p.peer.close(4_422);
+  await p.clock.advance(21_000);
+  await p.settle();
 }
 
 /** A call that is not answered in time. */

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { WebSocket as WS } from 'ws';
 import { SessionLostError } from '../../src/index.ts';
-import { createServer } from '../../src/server/index.ts';
+import { createServer, MemoryBroker } from '../../src/server/index.ts';
 import { seeded, until } from '../support/e2e.ts';
 import { heard, join, startServer, startService } from '../support/service.ts';
 
@@ -12,11 +12,70 @@ const heartbeat = { interval: 100, timeout: 400 };
 /** The server comes back at once. */
 const atOnce = { drain: 0, retryAfter: 0 };
 
+/** Nothing outlives its connection. */
+const NO_SESSIONS = { sessions: false } as const;
+/** Nothing is kept of channels. */
+const noHistory = () => ({ broker: new MemoryBroker({ history: false }) });
+
 describe('a cut in the middle of calls', () => {
-  it('rejects those that were written, which may have been executed, and answers those that were not after the reconnect', async () => {
+  it('answers those that were written, which go on meanwhile, and those that were not: each is executed once', async () => {
+    const aborted: unknown[] = [];
+    const ends: (() => void)[] = [];
+    const { server, proxy, url } = await startService({
+      handlers: {
+        methods: {
+          wait: (n, { signal }) => {
+            signal.addEventListener('abort', () => aborted.push(signal.reason.code));
+            return new Promise((resolve) => ends.push(() => resolve(n)));
+          },
+          echo: (params) => params,
+        },
+      },
+    });
+    const { client, log } = join(url);
+    await client.connect();
+    const written = [1, 2, 3].map((n) => client.call('wait', n));
+    await until(() => expect(ends).toHaveLength(3));
+    await proxy.refuse();
+    proxy.cut();
+    await heard(client, 'close');
+    await until(() => expect(server.clients.map(({ isConnected }) => isConnected)).toEqual([false]));
+    for (const end of ends) end(); // while nobody is there
+    const unsent = [1, 2, 3].map((n) => client.call('echo', n));
+    expect([client.stats.pendingCalls, client.stats.queuedMessages]).toEqual([3, 3]);
+    await proxy.accept();
+    expect(await Promise.all([...written, ...unsent])).toEqual([1, 2, 3, 1, 2, 3]);
+    expect([ends.length, aborted]).toEqual([3, []]);
+    expect(log.filter((line) => line === 'open')).toHaveLength(2);
+    expect(client.stats).toMatchObject({ pendingCalls: 0, queuedMessages: 0, resumed: 1 });
+  });
+
+  it('answers in the same way what the server had asked the client', async () => {
+    const { server, proxy, url } = await startService();
+    const { client } = join(url);
+    const aborted: unknown[] = [];
+    const ends: ((value: unknown) => void)[] = [];
+    client.handle('wait', (_, { signal }) => {
+      signal.addEventListener('abort', () => aborted.push(signal.reason.code));
+      return new Promise((resolve) => ends.push(resolve));
+    });
+    await client.call('nothing').catch(() => {}); // who never said a word would not be waited for
+    const [peer] = server.clients;
+    const asked = peer?.call('wait');
+    await until(() => expect(ends).toHaveLength(1));
+    const closed = heard(client, 'close');
+    proxy.cut();
+    await closed;
+    ends[0]?.('done');
+    expect(await asked).toBe('done');
+    expect([ends.length, aborted, server.clients]).toEqual([1, [], [peer]]);
+  });
+
+  it('rejects those that were written, where there are no sessions, and answers those that were not after the reconnect', async () => {
     const aborted: unknown[] = [];
     let started = 0;
     const { proxy, url } = await startService({
+      ...NO_SESSIONS,
       handlers: {
         methods: {
           hang: (_, { signal }) => {
@@ -47,8 +106,11 @@ describe('a cut in the middle of calls', () => {
     expect(log.filter((line) => line === 'open')).toHaveLength(2);
   });
 
-  it('rejects in the same way what the server had asked the client', async () => {
-    const { server, proxy, url } = await startService();
+  it.each([
+    ['where there are no sessions', NO_SESSIONS],
+    ['where the client never said a word', {}],
+  ])('rejects, %s, what the server had asked the client', async (_why, options) => {
+    const { server, proxy, url } = await startService(options);
     const { client } = join(url);
     const aborted: unknown[] = [];
     client.handle('hang', (_, { signal }) => new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason.code))));
@@ -60,10 +122,18 @@ describe('a cut in the middle of calls', () => {
     await until(() => expect(aborted).toEqual(['SESSION_LOST']));
   });
 
-  it.each([1, 2, 3])('never executes a call twice, loses none and settles all, over 60 cuts at any moment (seed %i)', async (seed) => {
+  it.each([
+    ['answers every call, and executes it once', 1, {}],
+    ['answers every call, and executes it once', 2, {}],
+    ['answers every call, and executes it once', 3, {}],
+    ['never executes a call twice, and settles all, where there are no sessions', 1, NO_SESSIONS],
+    ['never executes a call twice, and settles all, where there are no sessions', 2, NO_SESSIONS],
+    ['never executes a call twice, and settles all, where there are no sessions', 3, NO_SESSIONS],
+  ])('%s, over 60 cuts at any moment (seed %i)', async (_what, seed, options) => {
     const random = seeded(seed);
     const executed = new Map<unknown, number>();
     const { proxy, url } = await startService({
+      ...options,
       handlers: {
         methods: {
           run: (n) => {
@@ -86,6 +156,7 @@ describe('a cut in the middle of calls', () => {
         );
       }
     };
+    await client.call('run', 'a first word');
     for (let cut = 0; cut < 60; cut++) {
       if (client.state.status !== 'open') await client.connect();
       call(20);
@@ -99,6 +170,12 @@ describe('a cut in the middle of calls', () => {
     }
     const settled = await Promise.all(outcomes);
     expect(settled).not.toContain('wrong');
+    const { connections, resumed, resent } = client.stats;
+    if (options === NO_SESSIONS) expect([resumed, resent]).toEqual([0, 0]);
+    else {
+      expect(settled).not.toContain('lost');
+      expect(resumed).toBe(connections - 1);
+    }
     expect(settled.filter((outcome) => outcome === 'answered').length).toBeGreaterThan(60);
     for (const [n, outcome] of settled.entries()) if (outcome === 'answered') expect(executed.get(n)).toBe(1);
     expect(Math.max(...executed.values())).toBe(1);
@@ -139,12 +216,19 @@ describe('messages sent while the server cannot be reached', () => {
     expect(client.stats).toMatchObject({ sent: 32, unconfirmed: 0, queuedMessages: 0 });
   });
 
-  it.each([4, 5])('are never doubled or reordered over 60 cuts at any moment, and what is lost is counted (seed %i)', async (seed) => {
+  it.each([
+    ['arrive once and in order', 4, {}],
+    ['arrive once and in order', 5, {}],
+    ['are never doubled or reordered, where there are no sessions, and what is lost is counted', 4, NO_SESSIONS],
+    ['are never doubled or reordered, where there are no sessions, and what is lost is counted', 5, NO_SESSIONS],
+  ])('%s, over 60 cuts at any moment (seed %i)', async (_what, seed, options) => {
     const random = seeded(seed);
     const arrived: number[] = [];
-    const { proxy, url } = await startService({ handlers: { events: { x: (data) => arrived.push(Number(data)) } } });
+    const { proxy, url } = await startService({ ...options, handlers: { events: { x: (data) => arrived.push(Number(data)) } } });
     const { client } = join(url, { backoff: () => random() * 3 });
     let sent = 0;
+    client.send('x', sent++);
+    await until(() => expect(arrived).toEqual([0])); // a first word
     for (let cut = 0; cut < 60; cut++) {
       if (client.state.status !== 'open') await client.connect();
       for (let count = random() * 20; count > 0; count--) client.send('x', sent++);
@@ -156,35 +240,47 @@ describe('messages sent while the server cannot be reached', () => {
     }
     client.send('x', sent++);
     await until(() => expect(arrived.at(-1)).toBe(sent - 1));
-    expect(arrived).toEqual([...new Set(arrived)].sort((a, b) => a - b));
-    expect(sent - arrived.length).toBeLessThanOrEqual(client.stats.unconfirmed);
+    if (options === NO_SESSIONS) {
+      expect(arrived).toEqual([...new Set(arrived)].sort((a, b) => a - b));
+      expect(sent - arrived.length).toBeLessThanOrEqual(client.stats.unconfirmed);
+    } else {
+      expect(arrived).toEqual(Array.from({ length: sent }, (_, i) => i));
+      await until(() => expect(client.stats).toMatchObject({ acknowledged: sent, unconfirmed: 0, unacknowledgedMessages: 0 }));
+    }
     expect(client.stats).toMatchObject({ sent, dropped: 0 });
   });
 });
 
 describe('a link that leads into a black hole', () => {
-  it.each([
-    ['both ways', ['up', 'down'], /^close 4000 again$/],
-    ['downwards', ['down'], /^close 4000 again$/],
-    ['upwards', ['up'], /^close (4408|4000) again$/], // the server says goodbye; whether its close or the silence after it comes first
-  ] as const)('%s is noticed and replaced; nothing sent after it is lost', async (_, ways, close) => {
-    const arrived: unknown[] = [];
-    const { server, proxy, url } = await startService({
-      heartbeat,
-      handlers: { events: { x: (data) => arrived.push(data) }, methods: { echo: (params) => params } },
+  describe.each([
+    ['in a session', {}],
+    ['without sessions', NO_SESSIONS],
+  ])('%s', (_how, options) => {
+    it.each([
+      ['both ways', ['up', 'down'], /^close 4000 again$/],
+      ['downwards', ['down'], /^close 4000 again$/],
+      ['upwards', ['up'], /^close (4408|4000) again$/], // the server says goodbye; whether its close or the silence after it comes first
+    ] as const)('%s is noticed and replaced; nothing sent after it is lost', async (_, ways, close) => {
+      const arrived: unknown[] = [];
+      const echoed: unknown[] = [];
+      const echo = (params: unknown) => echoed.push(params) && params;
+      const handlers = { events: { x: (data: unknown) => arrived.push(data) }, methods: { echo } };
+      const { server, proxy, url } = await startService({ ...options, heartbeat, handlers });
+      const { client, log } = join(url);
+      await client.connect();
+      expect(await client.call('echo', 'before')).toBe('before');
+      proxy.hole(...ways);
+      const swallowed = client.call('echo', 'into the hole').catch((error: unknown) => error);
+      await heard(client, 'close');
+      client.send('x', 'kept');
+      if (options === NO_SESSIONS) expect(await swallowed).toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
+      else expect(await swallowed).toBe('into the hole');
+      expect(await client.call('echo', 'after')).toBe('after');
+      expect(arrived).toEqual(['kept']);
+      expect(echoed.filter((params) => params === 'into the hole').length).toBeLessThanOrEqual(1);
+      expect(log.filter((line) => !line.startsWith('error'))).toEqual(['open', expect.stringMatching(close), 'open']);
+      await until(() => expect(server.clients).toHaveLength(1));
     });
-    const { client, log } = join(url);
-    await client.connect();
-    expect(await client.call('echo', 'before')).toBe('before');
-    proxy.hole(...ways);
-    const lost = client.call('echo', 'into the hole').catch((error: unknown) => error);
-    await heard(client, 'close');
-    client.send('x', 'kept');
-    expect(await lost).toMatchObject({ code: 'SESSION_LOST', maybeExecuted: true });
-    expect(await client.call('echo', 'after')).toBe('after');
-    expect(arrived).toEqual(['kept']);
-    expect(log.filter((line) => !line.startsWith('error'))).toEqual(['open', expect.stringMatching(close), 'open']);
-    await until(() => expect(server.clients).toHaveLength(1));
   });
 
   it('is not suspected while both ends only listen', async () => {
@@ -198,8 +294,13 @@ describe('a link that leads into a black hole', () => {
 });
 
 describe('channels after a cut', () => {
-  it('are in hello, all of them and nothing else: one round trip, a gap where something may be missing', async () => {
-    const { server, proxy, url } = await startService();
+  it.each([
+    ['nothing is missing', () => ({}), { resumed: true, recovered: true }],
+    ['nothing is missing without sessions', () => NO_SESSIONS, { resumed: false, recovered: true }],
+    ['a gap where something may be missing, without history', noHistory, { resumed: true, recovered: false }],
+    ['a gap without either', () => ({ ...NO_SESSIONS, ...noHistory() }), { resumed: false, recovered: false }],
+  ])('are in hello, all of them and nothing else: one round trip, %s', async (_what, options, how) => {
+    const { server, proxy, url } = await startService(options());
     const { client, log, written } = join(url);
     const names = Array.from({ length: 20 }, (_, i) => `room ${i}`);
     const received: unknown[] = [];
@@ -215,15 +316,16 @@ describe('channels after a cut', () => {
 
     const opened = heard(client, 'open');
     proxy.cut();
-    expect(await opened).toMatchObject({ resumed: false, recovered: false });
+    expect(await opened).toMatchObject(how);
     expect(names.map((name) => server.publish(name, 'back'))).toEqual(names.map((_, i) => (i < 10 ? 1 : 0)));
     const call = client.call('anything').catch(() => {});
     await call;
     expect(written[1]?.map(({ type }) => type)).toEqual(['hello', 'request']);
     const declared = written[1]?.[0]?.['subscriptions'];
-    expect(declared).toEqual(names.slice(0, 10).map((channel) => ({ channel })));
+    const position = how.recovered ? { epoch: expect.stringMatching(/./), offset: 0 } : {};
+    expect(declared).toEqual(names.slice(0, 10).map((channel) => ({ channel, ...position })));
     expect(received).toEqual(names.slice(0, 10).map((name) => `${name}: back`));
-    expect(gaps).toEqual(names.slice(0, 10).map((name) => `${name} reconnected`));
+    expect(gaps).toEqual(how.recovered ? [] : names.slice(0, 10).map((name) => `${name} reconnected`));
     expect(log.filter((line) => line.startsWith('unhandled') || line.startsWith('drop'))).toEqual([]);
   });
 

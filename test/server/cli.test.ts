@@ -105,8 +105,8 @@ describe('holdfast-server', { timeout: PATIENCE }, () => {
     expect(output.error).toBe('');
   });
 
-  it('takes a second signal for an order to leave at once', async () => {
-    const { child, url, exit, output } = await startListening();
+  it('takes a second signal for an order to leave at once: what ran is lost with the sessions, which its clients hear from the next one', async () => {
+    const { child, url, port, exit, output } = await startListening();
     const { client } = join(url);
     const call = client.call('wait', { ms: 60_000 }).catch((error: { code: string }) => error.code);
     await client.call('time'); // what was called before has been read
@@ -114,6 +114,7 @@ describe('holdfast-server', { timeout: PATIENCE }, () => {
     await until(() => expect(output.out).toContain('shutting down'));
     child.kill('SIGTERM');
     expect(await exit).toBe('SIGTERM');
+    await startListening('--port', `${port}`);
     expect(await call).toBe('SESSION_LOST');
   });
 

@@ -3,6 +3,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { UnsupportedError } from '../../src/errors.ts';
 import { Host } from '../../src/server/host.ts';
+import { MemoryBroker } from '../../src/server/memory-broker.ts';
 import { odd } from '../support/face.ts';
 import { settled } from '../support/fake-clock.ts';
 import { HELLO, hosting, types } from '../support/hosting.ts';
@@ -200,7 +201,7 @@ describe('the server', () => {
     expect(ann.news()).toEqual([
       { type: 'event', name: 'note', data: 1 },
       { type: 'event', name: 'note', data: 2 },
-      { type: 'message', channel: 'a', data: 3 },
+      { type: 'message', channel: 'a', data: 3, offset: 1 },
     ]);
     expect(bob.news()).toEqual([
       { type: 'event', name: 'note', data: 2 },
@@ -234,14 +235,17 @@ describe('the server', () => {
     ]);
   });
 
-  it('publishes without an id in silence, and forgets who has gone', async () => {
-    const { host, welcomed } = hosting();
+  it.each([
+    ['with a history', true, { offset: 1 }],
+    ['without one', false, {}],
+  ])('%s publishes without an id in silence, and forgets who has gone', async (_how, isKept, place) => {
+    const { host, welcomed } = hosting(isKept ? {} : { broker: new MemoryBroker({ history: false }) });
     const [ann, bob] = [await welcomed(), await welcomed()];
     for (const peer of [ann, bob]) await peer.says({ type: 'subscribe', id: 1, channel: 'a' });
     ann.port.closed();
     bob.news();
     await bob.says({ type: 'publish', channel: 'a', data: 1 });
-    expect(bob.news()).toEqual([{ type: 'message', channel: 'a', data: 1 }]);
+    expect(bob.news()).toEqual([{ type: 'message', channel: 'a', data: 1, ...place }]);
     expect(host.publish('a', 2)).toBe(1);
   });
 });
@@ -252,17 +256,31 @@ describe('draining', () => {
     return { ends, handlers: { methods: { slow: () => new Promise((resolve) => ends.push(resolve)) } } };
   };
 
-  it('says goodbye, lets what runs finish, closes with 4100 then, and sends newcomers away', async () => {
+  it.each([
+    ['that has no session', {}, {}],
+    ['that may go on with its session', { features: ['calls', 'resume'] }, { received: 1 }],
+  ])('says goodbye to a client %s, lets what runs finish, closes with 4100 then, and sends newcomers away', async (_who, hello, more) => {
     const { ends, handlers } = slow();
     const { host, welcomed, connect, clock } = hosting({ handlers });
-    const [busy, idle] = [await welcomed(), await welcomed()];
+    const [busy, idle] = [await welcomed(hello), await welcomed(hello)];
     const opening = connect();
-    await busy.says({ type: 'request', id: 1, method: 'slow' });
+    const isSession = 'received' in more;
+    const numbered = (frame: object) => ({ ...frame, ...(isSession && { seq: 1 }) });
+    await busy.says(numbered({ type: 'request', id: 1, method: 'slow' }));
     const closed = vi.fn();
     host.close({ drain: 3_000, retryAfter: 9_000 }).then(closed);
     await settled();
-    const goodbye = { type: 'bye', code: 4_100, reason: expect.any(String), reconnect: true, resume: false, retryAfter: 9_000 };
-    for (const peer of [busy, idle, opening]) expect(peer.news()).toEqual([goodbye]);
+    const goodbye = { type: 'bye', code: 4_100, reason: expect.any(String), reconnect: true, resume: isSession, retryAfter: 9_000 };
+    expect(busy.news()).toEqual([{ ...goodbye, ...more }]);
+    expect(idle.news()).toEqual(
+      isSession
+        ? [
+            { ...goodbye, received: 0 },
+            { type: 'ack', received: 0 },
+          ]
+        : [goodbye],
+    );
+    expect(opening.news()).toEqual([{ ...goodbye, resume: true }]); // who it is is not known: its session, if it has one, goes on
     expect([busy.closes, idle.closes, opening.closes]).toEqual([[], [4_100], [4_100]]);
     const late = connect();
     await late.says(HELLO);
@@ -270,10 +288,12 @@ describe('draining', () => {
     expect(closed).not.toHaveBeenCalled();
     ends[0]?.('done');
     await settled();
-    expect(busy.news()).toEqual([{ type: 'response', id: 1, result: 'done' }]);
+    const rest = busy.news();
+    expect(rest.slice(0, 1)).toEqual([numbered({ type: 'response', id: 1, result: 'done' })]);
+    expect(rest.slice(1)).toEqual(isSession ? [{ type: 'ack', received: 1 }] : []);
     expect(busy.closes).toEqual([4_100]);
     expect(closed).toHaveBeenCalledTimes(1);
-    expect(clock.pending).toBe(0);
+    expect([clock.pending, host.clients]).toEqual([0, []]);
   });
 
   it('ends when its time is over, whatever still runs', async () => {

@@ -6,27 +6,41 @@ import { odd } from '../support/face.ts';
 import { settled } from '../support/fake-clock.ts';
 import { HELLO, hosting, types } from '../support/hosting.ts';
 
+/** 128 random bits, at least. */
+const SECRET = expect.stringMatching(/^[0-9a-f]{32,}$/);
+const SESSION = { session: SECRET, key: SECRET, received: 0, ttl: 120_000 };
+
 describe('opening', () => {
-  it('answers hello with welcome: version, the features of both, heartbeat, limits', async () => {
-    const { connect, host, clock } = hosting();
-    const peer = connect();
-    expect([host.connections, host.clients.length]).toEqual([1, 0]);
-    await peer.says({ ...HELLO, version: 7, features: ['channels', 'telepathy'], extra: true });
-    expect(peer.news()).toEqual([
-      {
-        type: 'welcome',
-        version: 1,
-        features: ['channels'],
-        resumed: false,
-        heartbeat: { interval: 15_000, timeout: 5_000 },
-        limits: { message: 262_144, window: 256 },
-      },
-    ]);
-    expect(host.clients).toHaveLength(1);
-    peer.port.closed();
-    peer.port.closed();
-    expect([host.connections, host.clients.length, clock.pending]).toEqual([0, 0, 0]);
-  });
+  it.each([
+    ['a session, where both have them', ['channels', 'resume', 'telepathy'], {}, { features: ['channels', 'resume'], ...SESSION }],
+    ['none where the client has none', ['channels', 'telepathy'], {}, { features: ['channels'] }],
+    ['none where the server has none', ['channels', 'resume'], { sessions: false }, { features: ['channels'] }],
+  ] as const)(
+    'answers hello with welcome: version, the features of both, heartbeat, limits, and %s',
+    async (_what, features, options, agreed) => {
+      const { connect, host, clock } = hosting(options);
+      const peer = connect();
+      expect([host.connections, host.clients.length]).toEqual([1, 0]);
+      await peer.says({ ...HELLO, version: 7, features, extra: true });
+      expect(peer.news()).toEqual([
+        {
+          type: 'welcome',
+          version: 1,
+          resumed: false,
+          heartbeat: { interval: 15_000, timeout: 5_000 },
+          limits: { message: 262_144, window: 1_024 },
+          idempotency: 300_000,
+          ...agreed,
+        },
+      ]);
+      expect(host.clients).toHaveLength(1);
+      peer.port.closed();
+      peer.port.closed();
+      // It may not have heard of its session, which is not waited for for long.
+      await clock.advance(10_000);
+      expect([host.connections, host.clients.length, clock.pending]).toEqual([0, 0, 0]);
+    },
+  );
 
   it.each([
     ['a frame before hello', [{ type: 'ping' }]],
@@ -140,7 +154,7 @@ describe('authorize', () => {
     await peer.says({ ...HELLO, subscriptions: [{ channel: 'good', params: 1 }, { channel: 'bad' }] });
     const denied = { code: 'PERMISSION_DENIED', message: expect.any(String) };
     expect(peer.news()[0]?.['subscriptions']).toEqual([
-      { channel: 'good', recovered: false },
+      { channel: 'good', recovered: false, epoch: expect.stringMatching(/./), offset: 0 },
       { channel: 'bad', error: denied },
     ]);
     await peer.says({ type: 'subscribe', id: 1, channel: 'bad' }, { type: 'publish', id: 2, channel: 'bad', data: 'x' });

@@ -146,6 +146,28 @@ describe('a client that is being closed', () => {
   });
 });
 
+describe('a client that has said goodbye for good', () => {
+  it('is subscribed to nothing any more, and cannot be again: the server does not know it', async () => {
+    const { host, welcomed } = hosting();
+    const client = await welcomed({ features: ['channels', 'resume'] });
+    await client.says({ type: 'subscribe', id: 1, channel: 'a' });
+    await client.says({ type: 'bye', code: 1_000, reconnect: false, resume: false });
+    expect([host.clients, host.publish('a', 1)]).toEqual([[], 0]);
+    await client.says({ type: 'subscribe', id: 2, channel: 'a' });
+    expect([host.clients, host.publish('a', 2)]).toEqual([[], 0]);
+  });
+});
+
+describe('a field that means something elsewhere', () => {
+  it('means nothing in a frame that does not have it: an event acknowledges nothing', async () => {
+    const got: unknown[] = [];
+    const { welcomed } = hosting({ handlers: { events: { note: (data) => void got.push(data) } } });
+    const client = await welcomed({ features: ['resume'] });
+    await client.says({ type: 'event', name: 'note', data: 1, seq: 1, received: 99 });
+    expect([got, client.closes]).toEqual([[1], []]);
+  });
+});
+
 describe('a second subscribe', () => {
   it('replaces the first, also when it is refused', async () => {
     const answers = [true, false];
@@ -192,7 +214,7 @@ describe('hooks that are wrong', () => {
     const { welcomed, errors } = hosting({ nameOf: () => 5 as never });
     const client = await welcomed();
     await client.says({ type: 'subscribe', id: 1, channel: 'a' }, { type: 'publish', id: 2, channel: 'a', data: 1 });
-    expect(client.news()).toContainEqual({ type: 'message', channel: 'a', data: 1 });
+    expect(client.news()).toContainEqual({ type: 'message', channel: 'a', data: 1, offset: 1 });
     expect(errors).toEqual([expect.stringMatching(/nameOf returned 5/)]);
   });
 

@@ -15,20 +15,16 @@ try {
   for (const path of ['src', 'test/simulation', 'package.json', 'tsconfig.json'])
     cpSync(join(root, path), join(copy, path), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-  for (const { breaks, file, find, replace } of mutations) {
-    const path = join(copy, 'src', file);
-    const source = readFileSync(path, 'utf8');
-    if (source.split(find).length !== 2) throw new Error(`src/${file} has not exactly one place for "${breaks}"`);
-    writeFileSync(
-      path,
-      source.replace(find, () => replace),
-    );
-    const { stdout } = spawnSync('npx', ['tsx', 'test/simulation/run.ts', '--seeds', SEEDS, '--subject', 'forgetful', '--shrink', '0'], {
+  for (const { breaks, and = [], ...first } of mutations)
+    for (const edit of [first, ...and].map((each) => apply(each, breaks)).reverse()) edit(); // all of them can be
+  for (const { breaks, and = [], ...first } of mutations) {
+    const undo = [first, ...and].map((edit) => apply(edit, breaks));
+    const { stdout } = spawnSync('npx', ['tsx', 'test/simulation/run.ts', '--seeds', SEEDS, '--shrink', '0'], {
       cwd: copy,
       encoding: 'utf8',
       timeout: 300_000,
     });
-    writeFileSync(path, source);
+    for (const restore of undo.reverse()) restore();
     const [, seed, violation] = /seed (\d+): (.*)/.exec(stdout) ?? [];
     if (!seed) survivors++;
     console.log(`${seed ? `found at seed ${seed}`.padEnd(20) : 'NOT FOUND'.padEnd(20)} ${breaks}${violation ? `: ${violation}` : ''}`);
@@ -38,3 +34,15 @@ try {
 }
 console.log(`${mutations.length - survivors} of ${mutations.length} found within ${SEEDS} seeds`);
 process.exitCode = survivors > 0 ? 1 : 0;
+
+/** Replaces one place in one file; returns how to put it back. */
+function apply({ file, find, replace }: { file: string; find: string; replace: string }, breaks: string): () => void {
+  const path = join(copy, 'src', file);
+  const source = readFileSync(path, 'utf8');
+  if (source.split(find).length !== 2) throw new Error(`src/${file} has not exactly one place for "${breaks}"`);
+  writeFileSync(
+    path,
+    source.replace(find, () => replace),
+  );
+  return () => writeFileSync(path, source);
+}

@@ -1,23 +1,22 @@
 /**
- * Faults to be put into the code, to see that the simulation finds them: `npm run sim:mutations`. Each is one replacement in one file; a copy of
- * the tree is mended (or rather, broken) and simulated until a seed fails.
+ * Faults to be put into the code, to see that the simulation finds them: `npm run sim:mutations`. A copy of the tree is broken, by one
+ * replacement in one file and perhaps another one elsewhere, and simulated until a seed fails.
  */
 
-export interface Mutation {
-  /** The rule that is broken. */
-  readonly breaks: string;
+interface Edit {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
 }
 
+export interface Mutation extends Edit {
+  /** The rule that is broken. */
+  readonly breaks: string;
+  /** What has to be replaced as well. */
+  readonly and?: readonly Edit[];
+}
+
 export const mutations: readonly Mutation[] = [
-  {
-    breaks: 'a call that was written is given up when its connection is lost',
-    file: 'conversation.ts',
-    find: 'this.#caller.lost();\n    this.#responder.stop',
-    replace: 'this.#responder.stop',
-  },
   {
     breaks: 'a call says that it may have been executed',
     file: 'caller.ts',
@@ -33,14 +32,14 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'what comes right behind the confirmation of a subscription is delivered',
     file: 'channels.ts',
-    find: 'done: () => this.#answered(wish, undefined, false),\n        })\n        .catch(failed)',
-    replace: '})\n        .then(() => this.#answered(wish, undefined, false), failed)',
+    find: 'done: (result) => this.#confirmed(wish, Object(result) as Confirmed),\n        })\n        .catch(failed)',
+    replace: '})\n        .then((result) => this.#confirmed(wish, Object(result) as Confirmed), failed)',
   },
   {
     breaks: 'what waits keeps its order',
     file: 'core/outbox.ts',
-    find: 'return this.#lanes[0]?.iterator.next().value;',
-    replace: 'return [...(this.#lanes[0]?.entries ?? [])].at(-1);',
+    find: 'return lane && firstOf(lane);',
+    replace: 'return lane && [...lane.entries].at(-1);',
   },
   {
     breaks: 'nothing is taken from a connection that a handler has replaced',
@@ -65,5 +64,281 @@ export const mutations: readonly Mutation[] = [
     file: 'core/machine.ts',
     find: "[{ type: 'startTimer', delay: clampDelay(connectTimeout) }, { type: 'openSocket' }]",
     replace: "[{ type: 'openSocket' }]",
+  },
+  // Sessions.
+  {
+    breaks: 'the watermark goes with the hello',
+    file: 'client-session.ts',
+    find: 'received: this.#line.received };',
+    replace: 'received: 0 };',
+  },
+  {
+    breaks: 'the watermark is kept when another connection goes on',
+    file: 'core/session.ts',
+    find: '    this.#told = this.#received; // the other',
+    replace: '    this.#received = 0;\n    this.#told = this.#received; // the other',
+  },
+  {
+    breaks: 'what was received is counted when it is handed on, not on arrival',
+    file: 'conversation.ts',
+    find: 'for (const frame of decode()) {',
+    replace:
+      'const all = [...decode()];\n for (const { seq } of all as { seq?: number }[]) if (seq) this.#session.early(seq);\n for (const frame of all) {',
+    and: [
+      { file: 'client-session.ts', find: 'return this.#line.receive(seq, bytes);', replace: 'return true;' },
+      {
+        file: 'client-session.ts',
+        find: '  /** Returns what was written and is not acknowledged. */',
+        replace: '  early(seq: number): void {\n    this.#line?.receive(seq, 0);\n  }\n',
+      },
+    ],
+  },
+  {
+    breaks: 'the same on the server',
+    file: 'server/connection.ts',
+    find: 'for (const frame of decodeFrames(message, FROM_CLIENT)) {',
+    replace:
+      'const all = [...decodeFrames(message, FROM_CLIENT)];\n for (const { seq } of all as { seq?: number }[]) if (seq) this.#client?.early(seq);\n for (const frame of all) {',
+    and: [
+      { file: 'server/client.ts', find: 'return this.#line.receive(seq, bytes);', replace: 'return true;' },
+      {
+        file: 'server/client.ts',
+        find: '  /** @internal It has said something. */',
+        replace: '  early(seq: number): void {\n    this.#line?.receive(seq, 0);\n  }\n',
+      },
+    ],
+  },
+  {
+    breaks: 'what was received is counted before its handler runs, not after',
+    file: 'core/session.ts',
+    find: '    this.#received = seq;',
+    replace: '    queueMicrotask(() => {\n      this.#received = seq;\n    });',
+  },
+  {
+    breaks: 'a frame that was received before is not handled again',
+    file: 'core/session.ts',
+    find: "if (seq <= this.#received) return 'again';",
+    replace: "if (seq <= this.#received) return 'next';",
+    // Nobody sends what was received, as long as the watermark is right.
+    and: [
+      {
+        file: 'core/session.ts',
+        find: 'this.acknowledge(received) : undefined;',
+        replace: 'this.acknowledge(this.#acknowledged) : undefined;',
+      },
+      { file: 'core/session.ts', find: 'this.#cursor = received + 1;', replace: 'this.#cursor = this.#log[0]?.seq ?? received + 1;' },
+    ],
+  },
+  {
+    breaks: 'a missing frame is noticed',
+    file: 'core/session.ts',
+    find: "if (seq !== this.#received + 1) return 'gap';",
+    replace: '',
+    and: [{ file: 'core/session.ts', find: 'this.#cursor = received + 1;', replace: 'this.#cursor = received + 2;' }],
+  },
+  {
+    breaks: 'what is written again keeps its order',
+    file: 'line.ts',
+    find: 'for (let tracked = this.#session.next(); tracked; tracked = this.#session.next()) {',
+    replace:
+      'const all: Tracked<Item>[] = [];\n for (let tracked = this.#session.next(); tracked; tracked = this.#session.next()) all.unshift(tracked);\n for (const tracked of all) {',
+  },
+  {
+    breaks: 'a hello that comes late does not replace a newer connection',
+    file: 'server/client.ts',
+    find: 'return generation > this.#generation && ',
+    replace: 'return ',
+  },
+  {
+    breaks: 'a connection that was replaced has no say any more',
+    file: 'server/client.ts',
+    find: 'if (connection !== this.#connection) return;\n    this.#connection = undefined;',
+    replace: 'this.#connection = undefined;',
+  },
+  {
+    breaks: 'the numbers go on',
+    file: 'core/session.ts',
+    find: '    this.#window = window;\n    this.#told',
+    replace: '    this.#window = window;\n    this.#last = 0;\n    this.#told',
+  },
+  {
+    breaks: 'only what is acknowledged leaves the log',
+    file: 'core/session.ts',
+    find: 'const count = Math.max(0, this.#indexOf(received) + 1);',
+    replace: 'const count = Math.max(0, this.#indexOf(this.#cursor - 1) + 1);',
+  },
+  {
+    breaks: 'what the other end has not received is written again',
+    file: 'core/session.ts',
+    find: '    this.#cursor = received + 1;',
+    replace: '',
+  },
+  {
+    breaks: 'a frame is acknowledged when it has been received, not when it is written',
+    file: 'line.ts',
+    find: '    posting?.sent();\n    return undefined;',
+    replace: '    posting?.sent();\n    posting?.acknowledged?.();\n    return undefined;',
+  },
+  {
+    breaks: 'what was received is acknowledged sooner or later',
+    file: 'line.ts',
+    find: '    return this.#session.tell();',
+    replace: '    return this.#session.tell() && 0;',
+  },
+  {
+    breaks: 'what is taken back gives its place to a skip',
+    file: 'line.ts',
+    find: 'if (tracked) this.#session.replace(tracked.seq, undefined, 0);',
+    replace: 'if (tracked) this.#session.drop(tracked.seq);',
+    and: [
+      {
+        file: 'core/session.ts',
+        find: '  /** Whether a frame was written before',
+        replace:
+          '  drop(seq: number): void {\n    this.#log = this.#log.filter((each) => each.seq !== seq);\n  }\n\n  /** Whether a frame was written before',
+      },
+    ],
+  },
+  {
+    breaks: 'what was not acknowledged in a lost session is sent again',
+    file: 'client-session.ts',
+    find: 'host.readmit(posting);',
+    replace: 'continue;',
+  },
+  {
+    breaks: 'it is sent again ahead of everything else',
+    file: 'core/outbox.ts',
+    find: 'priority: Infinity,',
+    replace: 'priority: 0,',
+  },
+  {
+    breaks: 'the calls of a lost session settle',
+    file: 'client-session.ts',
+    find: 'const asked = host.lost(mayAsk && line !== undefined);',
+    replace: 'const asked: Posting[] = [];',
+  },
+  {
+    breaks: 'the client is told that its session is lost',
+    file: 'client-session.ts',
+    find: '    if (this.#line) this.lose(true);\n',
+    replace: '',
+  },
+  {
+    breaks: 'a session survives its connection',
+    file: 'conversation.ts',
+    find: 'if (!this.#session.exists || !willReconnect || this.#forget) this.#session.lose(willReconnect);',
+    replace: 'this.#session.lose(willReconnect);',
+  },
+  {
+    breaks: 'the server does not wait for ever',
+    file: 'server/sessions.ts',
+    find: "const timer = this.#clock.setTimeout(() => client.end('expired'), ttl);",
+    replace: 'const timer = this.#clock.setTimeout(() => {}, ttl);',
+  },
+  {
+    breaks: 'a session that is over is over at both ends',
+    file: 'wire/holdfast.ts',
+    find: 'const forget = bye ? !bye.resume :',
+    replace: 'const forget = bye ? false :',
+    and: [{ file: 'server/sessions.ts', find: '    if (!this.#sessions.delete(session)) return;', replace: '    if (session) return;' }],
+  },
+  {
+    breaks: 'what is sent while the window is full goes out when it is not',
+    file: 'line.ts',
+    find: 'this.#parked = this.#numberAll(this.#parked);',
+    replace: '',
+  },
+  {
+    breaks: 'handlers of the server go on while the client is away',
+    file: 'server/client.ts',
+    find: '    this.#line?.detach();\n    // Who never',
+    replace: "    this.#line?.detach();\n    this.#responder.stop(new Error('away'));\n    // Who never",
+  },
+  {
+    breaks: 'what runs in a session that is lost answers nothing in the next one',
+    file: 'conversation.ts',
+    find: 'responder !== this.#responder || ',
+    replace: '',
+  },
+  {
+    breaks: 'a client that was closed begins anew, with handlers that know nothing of before',
+    file: 'conversation.ts',
+    find: '    this.#endAnswers();\n    this.#perform();',
+    replace: '',
+  },
+  // Idempotent calls.
+  {
+    breaks: 'an idempotent call that is sent again while it runs joins the run',
+    file: 'server/once.ts',
+    find: 'const begun = await broker.begin(name, fingerprint);',
+    replace: "const begun = { ...(await broker.begin(name, fingerprint)), status: 'new' as const, outcome: undefined as never };",
+  },
+  // Channels.
+  {
+    breaks: 'a message of a subscription before this one is not delivered',
+    file: 'core/subscriptions.ts',
+    find: "if (wanted?.state.status !== 'subscribed') return 'stale';",
+    replace: "if (!wanted) return 'stale';",
+  },
+  {
+    breaks: 'the client says how far it knows a channel',
+    file: 'channels.ts',
+    find: '...(params !== undefined && { params }), ...position };',
+    replace: '...(params !== undefined && { params }), ...(position && {}) };',
+  },
+  {
+    breaks: 'what was missed comes before what is live',
+    file: 'server/room.ts',
+    find: '[...(missed ?? []), ...fresh]',
+    replace: '[...fresh, ...(missed ?? [])].reverse()',
+  },
+  {
+    breaks: 'who comes gets what it has missed',
+    file: 'server/room.ts',
+    find: '[...(missed ?? []), ...fresh]',
+    replace: 'fresh',
+  },
+  {
+    breaks: 'messages wait for the snapshot',
+    file: 'loader.ts',
+    find: 'if (!this.#waiting) return this.#host.message(data, info);',
+    replace: 'this.#host.message(data, info);\n    if (!this.#waiting) return;',
+  },
+  {
+    breaks: 'after a gap there is another snapshot',
+    file: 'channel.ts',
+    find: "loader.begin('reconnected');",
+    replace: '',
+  },
+  // Streams.
+  {
+    breaks: 'credit that is used up is granted anew',
+    file: 'stream.ts',
+    find: 'if (granted > 0 && !this.#isOver)',
+    replace: 'if (granted > 1_000 && !this.#isOver)',
+  },
+  {
+    breaks: 'credit survives its connection',
+    file: 'conversation.ts',
+    find: '  answer(frame: Outgoing): void {\n    this.#transmitter.answer(frame);',
+    replace: '  answer(frame: Outgoing): void {\n    if (this.isOpen) this.#transmitter.answer(frame);',
+  },
+  {
+    breaks: 'a stream that is asked for once more goes on where it was',
+    file: 'stream.ts',
+    find: '...(at !== undefined && { cursor: at }),',
+    replace: '',
+  },
+  {
+    breaks: 'a stream without cursors is not asked for once more',
+    file: 'stream.ts',
+    find: 'again: () => (items.hasCursor ? Infinity : undefined),',
+    replace: 'again: () => Infinity,',
+  },
+  {
+    breaks: 'the handler of a stream that nobody reads is stopped',
+    file: 'responder.ts',
+    find: 'running.streaming?.stop();',
+    replace: '',
   },
 ];

@@ -4,7 +4,7 @@
  */
 
 import type { WebSocketLike } from '../../src/io/web-socket.ts';
-import type { Peer } from '../../src/server/client.ts';
+import type { Peer } from '../../src/server/connection.ts';
 import type { Port } from '../../src/server/host.ts';
 import type { Random } from './random.ts';
 import type { SimClock, Timeline } from './time.ts';
@@ -21,6 +21,8 @@ export interface Destination {
 export class Network {
   /** Longest delay of a message, in milliseconds. */
   latency = 20;
+  /** Milliseconds that each message to the client takes of the line, which is what makes them pile up. */
+  slowness = 0;
   /** Connections are refused, or, held, neither made nor refused. */
   reach: 'open' | 'refused' | 'held' = 'open';
   destination: Destination | undefined;
@@ -87,8 +89,11 @@ class Link {
     if (!destination || reach !== 'open' || this.socket.readyState !== 0)
       return this.#carry('down', () => this.#tellClient(1006, '', false));
     this.#serverClock = destination.clock;
+    const backlog = () => this.#backlog;
     const peer: Peer = {
-      bufferedAmount: 0,
+      get bufferedAmount() {
+        return backlog();
+      },
       send: (message) => this.#send('down', message),
       close: (code, reason) => this.#closeFrom('down', code, reason),
       terminate: () => {
@@ -110,7 +115,11 @@ class Link {
 
   #send(way: Way, message: Message): void {
     const copy = typeof message === 'string' ? message : new Uint8Array(message).slice().buffer;
+    const size = typeof copy === 'string' ? copy.length : copy.byteLength;
+    // What leads into a hole is never taken from the sender's hands.
+    if (way === 'down' && (this.#network.slowness > 0 || this.#holes.has(way))) this.#backlog += size;
     this.#carry(way, () => {
+      if (way === 'down') this.#backlog = Math.max(0, this.#backlog - size);
       if (way === 'down') this.socket.hear(copy);
       else if (!this.#serverTold) this.#port?.receive(copy);
     });
@@ -150,11 +159,14 @@ class Link {
   }
 
   #spare = 0;
+  /** Bytes that the server has sent and that have not left. */
+  #backlog = 0;
 
   #carry(way: Way, deed: () => void): void {
     const { timeline, random, latency } = this.#network;
     if (this.#void || this.#holes.has(way)) return;
-    this.#last[way] = Math.max(this.#last[way], timeline.now + random.between(0, latency));
+    const slowness = way === 'down' ? this.#network.slowness : 0;
+    this.#last[way] = Math.max(this.#last[way] + slowness, timeline.now + random.between(0, latency));
     const owner = way === 'up' ? this.#serverClock : this.#clientClock;
     timeline.at(
       this.#last[way],

@@ -9,6 +9,8 @@ interface Upward {
   readonly how: string;
   /** The client said that it will not be sent. */
   dropped: boolean;
+  /** The client said that the server has it, or that nobody will know. */
+  receipt: 'acknowledged' | 'unknown' | undefined;
   /** The servers' clients (sessions) that handled it, in order, with the count of lost sessions that the client had been told of by then. */
   readonly handled: { readonly session: string; readonly lost: number }[];
 }
@@ -24,17 +26,41 @@ type Outcome = { readonly kind: 'result' | 'refused' | 'maybe' | 'never' | 'abor
 interface Call {
   readonly what: string;
   readonly by: string;
+  /** Whether it is to be executed once, also where it is sent again in another session. */
+  readonly idempotent: boolean;
   executions: number;
+  /** Sessions that the client was told it had lost, by the last execution; and the process of the server that executed. */
+  lost: number;
+  server: number;
   outcome: Outcome | undefined;
 }
 
 interface ChannelLog {
   /** What the subscriber saw since it subscribed: numbers of messages, and gaps. */
   last: number | undefined;
+  /** The process of the server that it had the last one from. */
+  server: number;
+  /** Connections by the last gap: one gap on each is enough. */
+  gapAt: number;
   gap: boolean;
+  /** Whether it starts from a snapshot, and whether it has one that still holds. */
+  loads: boolean;
+  loaded: boolean;
   /** Numbers that went out on this connection, and were not heard yet. */
   readonly owed: Set<number>;
 }
+
+interface StreamLog {
+  readonly count: number;
+  readonly cursors: boolean;
+  last: number;
+  /** Handlers that produce it. */
+  producers: number;
+  end: string | undefined;
+}
+
+/** Messages of a channel that the server keeps. */
+const HISTORY = 100;
 
 export class Oracle {
   readonly violations: string[] = [];
@@ -44,8 +70,12 @@ export class Oracle {
   readonly #downward = new Map<string, Downward>();
   readonly #calls = new Map<string, Call>();
   readonly #channels = new Map<string, ChannelLog>();
+  readonly #streams = new Map<string, StreamLog>();
   readonly #published = new Map<string, number>();
+  /** The process of the server that published a message. */
+  readonly #publishers = new Map<string, number>();
   #isOpen = false;
+  #opened = 0;
   /** Sessions that the client was told it had lost. */
   #lost = 0;
   /** What the client could be told only by `maybe`: whether unreported losses are forgiven is up to the claim. */
@@ -62,6 +92,7 @@ export class Oracle {
   /** The client opened a connection, and says whether its session goes on. */
   opened(resumed: boolean): void {
     this.#isOpen = true;
+    this.#opened++;
     if (!resumed) this.#lost++;
     for (const log of this.#channels.values()) log.owed.clear();
   }
@@ -72,7 +103,7 @@ export class Oracle {
   }
 
   sent(id: number, how: string): void {
-    this.#upward.set(id, { id, how, dropped: false, handled: [] });
+    this.#upward.set(id, { id, how, dropped: false, receipt: undefined, handled: [] });
   }
 
   dropped(id: number): void {
@@ -81,6 +112,23 @@ export class Oracle {
     if (message.dropped) this.#violated(`event ${id} was reported as dropped twice`);
     message.dropped = true;
     if (message.handled.length > 0) this.#violated(`event ${id} was handled, and then reported as dropped`);
+  }
+
+  /** The client says that the server has it. */
+  acknowledged(id: number): void {
+    const message = this.#upward.get(id);
+    if (!message || message.handled.length === 0) return this.#violated(`event ${id} was acknowledged, and not handled`);
+    if (message.dropped) this.#violated(`event ${id} was reported as dropped, and then acknowledged`);
+    message.receipt = 'acknowledged';
+  }
+
+  /** The client says that nobody will know what became of it, which is no surprise when it is closed. */
+  unknown(id: number, isClosed: boolean): void {
+    const message = this.#upward.get(id);
+    if (!message) return this.#violated(`event ${id} is unknown, and was never sent`);
+    if (message.receipt || message.dropped) this.#violated(`event ${id} is unknown, after it was known`);
+    if (!isClosed && this.#claims.nothingLost) this.#violated(`event ${id} (${message.how}) is unknown, and the client is not closed`);
+    message.receipt = 'unknown';
   }
 
   handled(id: number, session: string): void {
@@ -113,8 +161,13 @@ export class Oracle {
     way.handled.push(id);
   }
 
-  called(call: string, what: string, by: string): void {
-    this.#calls.set(call, { what, by, executions: 0, outcome: undefined });
+  called(call: string, what: string, by: string, idempotent = false): void {
+    this.#calls.set(call, { what, by, idempotent, executions: 0, lost: this.#lost, server: 0, outcome: undefined });
+  }
+
+  /** A server has died, and its handlers with it. */
+  perished(): void {
+    for (const stream of this.#streams.values()) stream.producers = 0;
   }
 
   /** A caller has died, and waits for nothing any more. */
@@ -122,12 +175,22 @@ export class Oracle {
     for (const call of this.#calls.values()) if (call.by === by) call.outcome ??= { kind: 'maybe' };
   }
 
-  executed(call: string): void {
+  /** `server` is the process that executes it: another one remembers nothing of what was idempotent. */
+  executed(call: string, server = 0): void {
     const known = this.#calls.get(call);
     if (!known) return this.#violated(`${call} was executed, and never called`);
-    known.executions++;
+    const sentAgain = known.idempotent ? known.server !== server : known.what === 'publish' && known.lost !== this.#lost;
+    known.executions = sentAgain ? 1 : known.executions + 1;
+    known.lost = this.#lost;
+    known.server = server;
     if (known.executions > 1) this.#violated(`${call} (${known.what}) was executed ${known.executions} times`);
     if (known.outcome?.kind === 'never') this.#violated(`${call} was executed after the caller was told that it never would be`);
+  }
+
+  /** A call took too long, though there was a connection all the time. */
+  unanswered(call: string): void {
+    const known = this.#calls.get(call);
+    if (known && known.executions > 0) this.#violated(`${call} (${known.what}) was executed, and never answered`);
   }
 
   settled(call: string, kind: Outcome['kind']): void {
@@ -141,37 +204,91 @@ export class Oracle {
   }
 
   /** The server publishes the next message on a channel; `publish` says to how many it went. */
-  published(channel: string, publish: (number: number) => number): void {
+  published(channel: string, publish: (number: number) => number, server = 0): void {
     const number = (this.#published.get(channel) ?? 0) + 1;
     this.#published.set(channel, number);
+    this.#publishers.set(`${channel} ${number}`, server);
     if (publish(number) > 0) this.#channels.get(channel)?.owed.add(number);
   }
 
-  subscribed(channel: string): void {
-    this.#channels.set(channel, { last: undefined, gap: false, owed: new Set() });
+  subscribed(channel: string, loads = false): void {
+    this.#channels.set(channel, { last: undefined, server: 0, gapAt: -1, gap: false, loads, loaded: false, owed: new Set() });
   }
 
   unsubscribed(channel: string): void {
     this.#channels.delete(channel);
   }
 
-  gap(channel: string): void {
+  /** The subscriber is told that something may be missing. */
+  gap(channel: string, server = 0): void {
     const log = this.#channels.get(channel);
     if (!log) return;
-    if (log.gap) return; // told twice that something may be missing, with nothing between
+    const missing = (this.#published.get(channel) ?? 0) - (log.last ?? 0);
+    if (log.last !== undefined && log.server === server && missing <= HISTORY && this.#claims.nothingLost)
+      this.#violated(`${channel} has a gap after ${log.last}, and the server has everything since`);
+    if (log.gapAt === this.#opened) this.#violated(`${channel} has two gaps on one connection`);
+    log.gapAt = this.#opened;
     log.gap = true;
+    log.loaded = false;
+  }
+
+  /** How many messages of a channel were published. */
+  count(channel: string): number {
+    return this.#published.get(channel) ?? 0;
+  }
+
+  /** The subscriber has taken in a snapshot that knows the first so many. */
+  loaded(channel: string, number: number): void {
+    const log = this.#channels.get(channel);
+    if (!log) return;
+    if (log.last !== undefined && number < log.last && log.server === this.#publishers.get(`${channel} ${number}`))
+      this.#violated(`${channel} got a snapshot up to ${number} after ${log.last}`);
+    log.loaded = true;
+    for (const each of log.owed) if (each <= number) log.owed.delete(each);
+    log.last = number;
+    log.server = this.#publishers.get(`${channel} ${number}`) ?? 0;
+    log.gap = false;
   }
 
   heard(channel: string, number: number): void {
     const log = this.#channels.get(channel);
     if (!log) return this.#violated(`${channel} delivered ${number}, and nobody is subscribed`);
+    if (log.loads && !log.loaded) this.#violated(`${channel} delivered ${number} before a snapshot`);
     if (log.last !== undefined) {
       if (number <= log.last) this.#violated(`${channel} delivered ${number} after ${log.last}`);
       else if (number > log.last + 1 && !log.gap) this.#violated(`${channel} delivered ${number} after ${log.last} without a gap`);
     }
     log.last = number;
+    log.server = this.#publishers.get(`${channel} ${number}`) ?? 0;
     log.gap = false;
     log.owed.delete(number);
+  }
+
+  /** A stream of the numbers 1 to `count` is asked for. */
+  reads(stream: string, count: number, cursors: boolean): void {
+    this.#streams.set(stream, { count, cursors, last: 0, producers: 0, end: undefined });
+  }
+
+  read(stream: string, item: number): void {
+    const known = this.#streams.get(stream);
+    if (!known) return this.#violated(`${stream} gave ${item}, and nobody reads`);
+    if (known.end) this.#violated(`${stream} gave ${item}, and is over`);
+    if (item !== known.last + 1) this.#violated(`${stream} gave ${item} after ${known.last}`);
+    known.last = item;
+  }
+
+  /** A handler begins, or ends, to produce a stream. */
+  producing(stream: string, change: number): void {
+    const known = this.#streams.get(stream);
+    if (known) known.producers += change;
+  }
+
+  left(stream: string, how: 'ended' | 'broken' | 'lost' | 'failed'): void {
+    const known = this.#streams.get(stream);
+    if (!known) return;
+    known.end = how;
+    if (how === 'ended' && known.last !== known.count) this.#violated(`${stream} ended after ${known.last} of ${known.count}`);
+    if (how === 'failed') this.#violated(`${stream} failed`);
   }
 
   /** A handler or a hook failed that was not told to, or something else that must not be. */
@@ -185,8 +302,15 @@ export class Oracle {
     if (queued > 0) this.#violated(`${queued} messages wait in the end`);
     if (pending > 0) this.#violated(`${pending} calls are pending in the end`);
     if (this.#claims.nothingLost)
-      for (const { id, how, dropped, handled } of this.#upward.values())
-        if (!dropped && handled.length === 0 && how !== 'volatile') this.#violated(`event ${id} (${how}) was lost without a word`);
+      for (const { id, how, dropped, receipt, handled } of this.#upward.values()) {
+        const isTold = dropped || receipt !== undefined;
+        if (!isTold && how !== 'volatile')
+          this.#violated(`event ${id} (${how}) was ${handled.length > 0 ? 'never acknowledged' : 'lost without a word'}`);
+      }
+    for (const [stream, { end, producers }] of this.#streams) {
+      if (!end) this.#violated(`${stream} never ended`);
+      if (producers > 0) this.#violated(`${stream} is over, and ${producers} handlers still produce it`);
+    }
     for (const [call, { outcome, what }] of this.#calls) if (!outcome) this.#violated(`${call} (${what}) never settled`);
     const current = this.#downward.get(session);
     if (current && current.handled.length < current.sent.length)

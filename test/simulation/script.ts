@@ -3,10 +3,13 @@
 import type { Way } from './network.ts';
 import type { Random } from './random.ts';
 
+type Method = 'add' | 'slow' | 'throws' | 'never' | 'missing';
+
 export type Step = { readonly at: number } & (
   | { readonly do: 'send'; readonly count: number; readonly how: 'plain' | 'volatile' | 'ttl' | 'key' | 'priority' }
-  | { readonly do: 'call'; readonly method: 'add' | 'slow' | 'throws' | 'never' | 'missing'; readonly abortAfter?: number }
-  | { readonly do: 'publish'; readonly count: number }
+  | { readonly do: 'call'; readonly method: Method; readonly idempotent: boolean; readonly abortAfter?: number }
+  | { readonly do: 'publish'; readonly count: number; readonly idempotent: boolean }
+  | { readonly do: 'stream'; readonly count: number; readonly cursors: boolean; readonly buffer: number; readonly breakAfter?: number }
   | { readonly do: 'subscribe'; readonly channel: number; readonly eager: boolean }
   | { readonly do: 'unsubscribe'; readonly channel: number }
   | { readonly do: 'serverSend' | 'serverPublish'; readonly count: number; readonly channel: number }
@@ -18,6 +21,7 @@ export type Step = { readonly at: number } & (
   | { readonly do: 'latency'; readonly ms: number }
   | { readonly do: 'unreachable'; readonly how: 'refused' | 'held'; readonly for: number }
   | { readonly do: 'restart'; readonly for: number; readonly polite: boolean }
+  | { readonly do: 'vanish' | 'slow'; readonly for: number }
   | { readonly do: 'freeze'; readonly for: number; readonly thawed: boolean }
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'signal'; readonly signal: 'online' | 'offline' | 'visible' }
@@ -40,12 +44,24 @@ export function write(random: Random): Step[] {
     // Trouble likes company: right behind the work, at a distance of a few messages.
     if (random.chance(0.25)) steps.push(trouble(random, at + random.between(0, 40)));
   }
+  if (random.chance(0.1)) steps.push(...lateHello(random.between(0, TROUBLE - 10_000)));
   return steps.sort((a, b) => a.at - b.at);
+}
+
+/** A hello that waits for its credentials to be checked, while the client gives it up unheard and comes back with another one. */
+function lateHello(at: number): Step[] {
+  return [
+    { at, do: 'slowAuth', ms: 3_000, side: 'server' },
+    { at, do: 'reconnect' },
+    { at: at + 1_000, do: 'slowAuth', ms: 0, side: 'server' },
+    { at: at + 1_000, do: 'hole', ways: ['up'] },
+    { at: at + 1_000, do: 'reconnect' },
+  ];
 }
 
 function work(random: Random, at: number): Step {
   const channel = random.between(0, 2);
-  const count = random.chance(0.1) ? random.between(20, 200) : random.between(1, 8);
+  const count = random.chance(0.1) ? random.between(20, 400) : random.between(1, 8);
   return random.pick<() => Step>([
     () => ({ at, do: 'send', count, how: 'plain' }),
     () => ({ at, do: 'send', count, how: 'plain' }),
@@ -54,9 +70,18 @@ function work(random: Random, at: number): Step {
       at,
       do: 'call',
       method: random.pick(['add', 'add', 'slow', 'slow', 'throws', 'never', 'missing'] as const),
+      idempotent: random.chance(0.3),
       ...(random.chance(0.2) && { abortAfter: random.between(0, 3_000) }),
     }),
-    () => ({ at, do: 'publish', count: random.between(1, 5) }),
+    () => ({ at, do: 'publish', count: random.between(1, 5), idempotent: random.chance(0.3) }),
+    () => ({
+      at,
+      do: 'stream',
+      count: random.between(0, 60),
+      cursors: random.chance(0.5),
+      buffer: random.pick([1, 2, 32]),
+      ...(random.chance(0.2) && { breakAfter: random.between(1, 20) }),
+    }),
     () => (random.chance(0.7) ? { at, do: 'subscribe', channel, eager: random.chance(0.5) } : { at, do: 'unsubscribe', channel }),
     () => ({ at, do: 'serverSend', count, channel }),
     () => ({ at, do: 'serverPublish', count, channel }),
@@ -73,6 +98,7 @@ function trouble(random: Random, at: number): Step {
     () => ({ at, do: 'latency', ms: random.pick([0, 1, 5, 20, 100, 500, 1_500]) }),
     () => ({ at, do: 'unreachable', how: random.pick(['refused', 'held'] as const), for: random.between(100, 20_000) }),
     () => ({ at, do: 'restart', for: random.between(0, 5_000), polite: random.chance(0.5) }),
+    () => ({ at, do: random.pick(['vanish', 'slow'] as const), for: random.between(0, 10_000) }),
     () => ({ at, do: 'freeze', for: random.between(100, 30_000), thawed: random.chance(0.5) }),
     () => ({ at, do: 'jump', ms: random.between(-3_600_000, 3_600_000) }),
     () => ({ at, do: 'signal', signal: random.pick(['online', 'offline', 'visible'] as const) }),

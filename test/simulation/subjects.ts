@@ -3,16 +3,22 @@
 import type { Client } from '../../src/client.ts';
 import type { Subject } from './world.ts';
 
-/** The client, which has to keep every promise. */
-export const client: Subject = { name: 'client', nothingLost: true, wrap: (each) => each };
+export type { Subject };
 
-/** A client without sessions: it may lose what it had written, and has to keep every other promise. */
-export const forgetful: Subject = { name: 'forgetful', nothingLost: false, wrap: (each) => each };
+/** The client, which has to keep every promise. */
+export const client: Subject = { name: 'client', nothingLost: true, sessions: true, wrap: (each) => each };
+
+/** At a server without sessions: it may lose what it had written, and has to keep every other promise. */
+export const forgetful: Subject = { name: 'forgetful', nothingLost: false, sessions: false, wrap: (each) => each };
+
+/** The same, which says that it loses nothing. */
+export const boastful: Subject = { ...forgetful, name: 'boastful', nothingLost: true };
 
 /** What people write themselves: remember what was sent in the last seconds, and send it again after every reconnect. */
 export const naive: Subject = {
   name: 'naive',
   nothingLost: true,
+  sessions: false,
   wrap(client: Client) {
     const log: { name: string; data: unknown }[] = [];
     let opened = 0;

@@ -1,10 +1,16 @@
 /** One simulated world: a real client, a real server, a network between them, one thread, one line of time. */
 
 import { Client } from '../../src/client.ts';
-import { CallError, SessionLostError, TimeoutError } from '../../src/errors.ts';
+import { CallError, ClosedError, SessionLostError, TimeoutError } from '../../src/errors.ts';
 import type { LifecycleSignal } from '../../src/io/lifecycle.ts';
+import type { Receipt } from '../../src/receipt.ts';
 import type { ServerClient } from '../../src/server/client.ts';
 import { Host } from '../../src/server/host.ts';
+import { MemoryBroker } from '../../src/server/memory-broker.ts';
+import type { HandlerContext } from '../../src/server/options.ts';
+import { stream } from '../../src/stream.ts';
+import { StreamItem } from '../../src/streaming.ts';
+import { decodePayload } from '../../src/wire/codec.ts';
 import { Network } from './network.ts';
 import { Oracle } from './oracle.ts';
 import { Random } from './random.ts';
@@ -15,13 +21,24 @@ import { SimClock, Timeline } from './time.ts';
 const CALM = 180_000;
 /** How long a slow handler takes, at most. */
 const SLOW = 4_000;
+/** How long a connection has to have been there for a call to be answered for certain, though its link may be dead by now. */
+const PATIENCE = 20_000;
+/** How long a session outlives its connection. */
+const TTL = 30_000;
+
+/** How an event is sent. */
+export interface Sender {
+  send(name: string, data: unknown, options?: object): Receipt;
+}
 
 /** What is put to the test: how an event is sent, so that a naive session can stand in the place of a real one. */
 export interface Subject {
   readonly name: string;
   /** Whether it claims that nothing is lost without a word. */
   readonly nothingLost: boolean;
-  wrap(client: Client): { send(name: string, data: unknown, options?: object): unknown };
+  /** Whether the server offers sessions. */
+  readonly sessions: boolean;
+  wrap(client: Client): Sender;
 }
 
 export interface Outcome {
@@ -43,26 +60,35 @@ class World {
   readonly #timeline = new Timeline();
   readonly #random: Random;
   readonly #seed: number;
+  readonly #subject: Subject;
   readonly #oracle: Oracle;
   readonly #trace: string[] = [];
   readonly #page = new SimClock(this.#timeline);
   readonly #network: Network;
   readonly #client: Client;
-  readonly #sender: { send(name: string, data: unknown, options?: object): unknown };
+  readonly #sender: Sender;
   readonly #signals = new Set<(signal: LifecycleSignal) => void>();
   readonly #subscriptions = new Map<number, () => void>();
   readonly #disturbances: Record<'client' | 'server', string[]> = { client: [], server: [] };
   /** Channels on which the server publishes as soon as somebody subscribes. */
   readonly #eager = new Set<string>();
+  #openSince = Infinity;
   #host: Host | undefined;
+  #serverClock: SimClock | undefined;
   #onLine = true;
   #auth = { client: 0, server: 0, fails: false };
   #ids = 0;
-  #sessions = 0;
+  /** Processes of the server so far. */
+  #servers = 0;
+  /** Times that the client asked for its credentials: the last one is the attempt that counts. */
+  #attempts = 0;
+  /** Who the client was at the server when its connection opened, unless it was closed since. */
+  #known: { readonly peer: ServerClient; readonly server: number } | undefined;
   #events = 0;
 
   constructor(seed: number, subject: Subject) {
     this.#seed = seed;
+    this.#subject = subject;
     this.#random = new Random(seed ^ 0x5eed);
     this.#oracle = new Oracle(subject);
     this.#network = new Network(this.#timeline, this.#random.fork(), this.#page, (line) => this.#log(line));
@@ -139,11 +165,21 @@ class World {
 
   #startServer(): void {
     const clock = new SimClock(this.#timeline);
-    const generation = ++this.#sessions;
+    const generation = ++this.#servers;
+    const random = this.#random.fork();
+    const broker = new MemoryBroker({ clock, createId: () => `${Math.floor(random.next() * 2 ** 48)}` });
+    broker.subscribe('talk', ({ payload }) => this.#oracle.executed((decodePayload(payload) as { call: string }).call, generation));
     const host: Host = new Host({
+      broker,
       clock,
-      authenticate: () => this.#wait(clock, this.#auth.server),
+      authenticate: async (attempt) => {
+        await this.#wait(clock, this.#auth.server);
+        return { id: 'ida', attempt };
+      },
       heartbeat: { interval: 5_000, timeout: 3_000 },
+      sessions: this.#subject.sessions && { ttl: TTL },
+      limits: { buffered: 60_000 },
+      createId: () => `${Math.floor(random.next() * 2 ** 48)}`,
       onerror: (error) => this.#reported(error),
       handlers: {
         events: {
@@ -154,22 +190,22 @@ class World {
             this.#disturb('server', client);
           },
         },
-        methods: this.#methods(clock),
+        methods: this.#methods(clock, generation),
       },
-      authorize: ({ action, channel, data }) => {
-        if (action === 'publish') this.#oracle.executed((data as { call: string }).call);
+      authorize: ({ action, channel }) => {
         // Right behind the confirmation, in the same message.
-        else if (this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1))));
+        if (action === 'subscribe' && this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1))));
         return true;
       },
     });
     this.#host = host;
+    this.#serverClock = clock;
     let address = 0;
     this.#network.destination = { clock, accept: (peer) => host.accept(peer, { url: '/', headers: {}, address: `10.0.0.${++address}` }) };
   }
 
-  #methods(clock: SimClock): Record<string, (params: unknown) => unknown> {
-    const executed = (params: unknown) => this.#oracle.executed((params as { call: string }).call);
+  #methods(clock: SimClock, generation: number): Record<string, (params: unknown, context: HandlerContext) => unknown> {
+    const executed = (params: unknown) => this.#oracle.executed((params as { call: string }).call, generation);
     return {
       add: (params) => {
         executed(params);
@@ -188,40 +224,83 @@ class World {
         executed(params);
         return new Promise(() => {});
       },
+      count: (params, context) => this.#counting(clock, params as Counted, context),
+      snapshot: async (params) => {
+        const { channel } = params as { channel: string };
+        const position = this.#host?.position(channel);
+        const number = this.#oracle.count(channel); // in the same step
+        const { offset } = (await position) ?? {};
+        await this.#wait(clock, this.#random.between(0, 300));
+        return { number, offset };
+      },
     };
+  }
+
+  async *#counting(clock: SimClock, { name, count, cursors }: Counted, { cursor }: HandlerContext): AsyncGenerator<unknown> {
+    this.#oracle.producing(name, 1);
+    try {
+      for (let i = Number(cursor ?? 0) + 1; i <= count; i++) {
+        if (this.#random.chance(0.3)) await this.#wait(clock, this.#random.between(0, 300));
+        yield cursors ? new StreamItem(i, i) : i;
+      }
+    } finally {
+      this.#oracle.producing(name, -1);
+    }
   }
 
   #wait(clock: SimClock, ms: number): Promise<void> {
     return ms === 0 ? Promise.resolve() : new Promise((resolve) => clock.setTimeout(resolve, ms));
   }
 
-  /** The client as the server sees it now: the newest that is open. */
+  /** The client as the server sees it by the attempt that counts. */
+  get #current(): ServerClient | undefined {
+    return this.#host?.clients.find(({ principal }) => (principal as { attempt: number }).attempt === this.#attempts);
+  }
+
+  /** The same, or the newest, where that attempt has not come through yet. */
   get #peer(): ServerClient | undefined {
-    return this.#host?.clients.at(-1);
+    return this.#current ?? this.#host?.clients.at(-1);
   }
 
   #nameOf(peer: ServerClient | undefined): string {
-    return `${this.#sessions}.${peer?.id}`;
+    return `${this.#servers}.${peer?.id}`;
   }
 
   // The client.
 
-  async #credentials(): Promise<string> {
+  async #credentials(): Promise<number> {
+    const attempt = ++this.#attempts;
     const { fails } = this.#auth;
     this.#auth.fails = false;
     await this.#wait(this.#page, this.#auth.client);
     if (fails) throw new Error('the token server is away');
-    return 'token';
+    return attempt;
+  }
+
+  /** Whether the session goes on is not up to the client alone: it has to, where the server still has it. */
+  #opened(resumed: boolean): void {
+    const [known, peer] = [this.#known, this.#current];
+    const isThere = this.#host !== undefined && known?.server === this.#servers && known.peer.isOpen;
+    if (resumed && isThere && known.peer !== peer) this.#oracle.surprised('the client goes on with the session of somebody else');
+    if (!resumed && isThere && this.#subject.sessions) this.#oracle.surprised('a session was given up that the server still has');
+    this.#known = peer && { peer, server: this.#servers };
+    this.#oracle.opened(resumed);
   }
 
   #listen(): void {
     const client = this.#client;
     client.addEventListener('open', ({ resumed }) => {
       this.#log(`open, ${resumed ? 'resumed' : 'new session'}`);
-      this.#oracle.opened(resumed);
+      this.#opened(resumed);
     });
-    client.addEventListener('close', ({ code }) => {
-      this.#log(`lost ${code}`);
+    client.addEventListener('statechange', ({ state }) => {
+      if (state.status === 'closing' || state.status === 'closed') this.#known = undefined;
+      if (state.status === 'closed' && state.cause !== 'user')
+        this.#oracle.surprised(`it is closed for good: ${state.cause} ${state.code}`);
+      this.#openSince = state.status === 'open' ? this.#timeline.now : Infinity;
+    });
+    client.addEventListener('close', ({ code, reason }) => {
+      this.#log(`lost ${code}${reason && ` (${reason})`}`);
       this.#oracle.closed();
     });
     client.addEventListener('drop', ({ kind, data, reason }) => {
@@ -238,7 +317,7 @@ class World {
     });
     const executed = (params: unknown) => {
       const { call } = params as { call: string };
-      this.#oracle.executed(call);
+      this.#oracle.executed(call, 0);
       return call;
     };
     client.handle('add', executed);
@@ -247,7 +326,12 @@ class World {
       await this.#wait(this.#page, this.#random.between(0, SLOW));
       return call;
     });
-    for (const number of [0, 1, 2]) this.#channel(number).addEventListener('gap', () => this.#oracle.gap(`news-${number}`));
+    for (const number of [0, 1, 2]) this.#channel(number).addEventListener('gap', () => this.#gap(`news-${number}`));
+  }
+
+  #gap(channel: string): void {
+    this.#log(`gap ${channel}`);
+    this.#oracle.gap(channel, this.#servers);
   }
 
   #channel(number: number) {
@@ -272,7 +356,16 @@ class World {
       ...(how === 'priority' && { priority: 1 }),
     };
     this.#oracle.sent(id, how);
-    this.#sender.send('note', { id }, options);
+    const receipt = this.#sender.send('note', { id }, options);
+    if (how === 'volatile') return;
+    receipt.acknowledged.then(
+      () => this.#oracle.acknowledged(id),
+      (error: unknown) => {
+        if (receipt.status === 'dropped') return;
+        this.#log(`unknown ${id} ${error instanceof Error ? error.name : error}`);
+        this.#oracle.unknown(id, error instanceof ClosedError);
+      },
+    );
   }
 
   #serverSend(peer: ServerClient | undefined): void {
@@ -280,18 +373,18 @@ class World {
     const id = ++this.#ids;
     const session = this.#nameOf(peer);
     this.#oracle.serverSent(session, id);
-    if (!peer.send('note', { id, session })) this.#oracle.surprised(`send to ${session}, which is open, was refused`);
+    if (!peer.send('note', { id, session }) && peer.isOpen) this.#oracle.surprised(`send to ${session}, which is open, was refused`);
   }
 
   /** Follows a call, or a publish, to its end. */
   #follow(
     what: string,
     ask: (call: string, signal: AbortSignal) => Promise<unknown>,
-    { abortAfter, by = 'client' }: { readonly abortAfter?: number | undefined; readonly by?: string } = {},
+    { abortAfter, by = 'client', idempotent = false }: FollowOptions = {},
   ): void {
     const call = `call ${++this.#ids}`;
     const aborting = new AbortController();
-    this.#oracle.called(call, what, by);
+    this.#oracle.called(call, what, by, idempotent);
     if (abortAfter !== undefined) this.#page.setTimeout(() => aborting.abort(), abortAfter);
     ask(call, aborting.signal).then(
       (result) => {
@@ -300,6 +393,8 @@ class World {
       },
       (error: unknown) => {
         this.#log(`${call} ${error instanceof Error ? error.name : error}`);
+        const isPatient = this.#timeline.now - this.#openSince > PATIENCE;
+        if (error instanceof TimeoutError && isPatient && what !== 'never' && by === 'client') this.#oracle.unanswered(call);
         this.#oracle.settled(call, outcomeOf(error));
       },
     );
@@ -313,10 +408,17 @@ class World {
         for (let i = 0; i < step.count; i++) this.#send(step.how);
         break;
       case 'call':
-        this.#follow(step.method, (call, signal) => this.#client.call(step.method, { call }, { signal }), { abortAfter: step.abortAfter });
+        this.#call(step);
         break;
       case 'publish':
-        for (let i = 0; i < step.count; i++) this.#follow('publish', (call) => this.#client.channel('talk').publish({ call }).acknowledged);
+        for (let i = 0; i < step.count; i++) {
+          const { idempotent } = step;
+          const publish = (call: string) => this.#client.channel('talk').publish({ call }, { idempotent }).acknowledged;
+          this.#follow('publish', publish, { idempotent });
+        }
+        break;
+      case 'stream':
+        void this.#read(step);
         break;
       case 'subscribe':
         if (step.eager) this.#eager.add(`news-${step.channel}`);
@@ -336,7 +438,7 @@ class World {
       case 'serverCall': {
         const peer = this.#peer;
         if (!peer) break;
-        this.#follow(step.method, (call, signal) => peer.call(step.method, { call }, { signal }), { by: `server ${this.#sessions}` });
+        this.#follow(step.method, (call, signal) => peer.call(step.method, { call }, { signal }), { by: `server ${this.#servers}` });
         break;
       }
       case 'reconnect':
@@ -364,6 +466,15 @@ class World {
       case 'restart':
         this.#restart(step.for, step.polite);
         break;
+      case 'vanish':
+        this.#vanish(step.for);
+        break;
+      case 'slow':
+        this.#network.slowness = 50;
+        this.#timeline.at(this.#timeline.now + step.for, () => {
+          this.#network.slowness = 0;
+        });
+        break;
       case 'freeze':
         this.#page.freeze();
         this.#timeline.at(this.#timeline.now + step.for, () => this.#thaw(step.thawed));
@@ -389,17 +500,47 @@ class World {
     }
   }
 
+  /** Reads a stream to its end, or leaves it. */
+  async #read({ count, cursors, buffer, breakAfter }: Extract<Step, { do: 'stream' }>): Promise<void> {
+    const name = `stream ${++this.#ids}`;
+    this.#oracle.reads(name, count, cursors);
+    let read = 0;
+    try {
+      for await (const item of stream(this.#client, 'count', { name, count, cursors }, { buffer })) {
+        this.#oracle.read(name, item as number);
+        if (++read === breakAfter) return this.#oracle.left(name, 'broken');
+        if (this.#random.chance(0.3)) await this.#wait(this.#page, this.#random.between(0, 500));
+      }
+      this.#oracle.left(name, 'ended');
+    } catch (error) {
+      this.#log(`${name} ${error instanceof Error ? error.name : error}`);
+      this.#oracle.left(name, error instanceof SessionLostError || error instanceof ClosedError ? 'lost' : 'failed');
+    }
+  }
+
+  #call({ method, idempotent, abortAfter }: Extract<Step, { do: 'call' }>): void {
+    const ask = (call: string, signal: AbortSignal) => this.#client.call(method, { call }, { signal, idempotent });
+    this.#follow(method, ask, { abortAfter, idempotent });
+  }
+
   #subscribe(number: number): void {
     if (this.#subscriptions.has(number)) return;
     const name = `news-${number}`;
-    this.#oracle.subscribed(name);
-    const { unsubscribe } = this.#channel(number).subscribe((data) => this.#oracle.heard(name, data as number));
+    const loads = number === 2;
+    this.#oracle.subscribed(name, loads);
+    const load = async ({ signal }: { readonly signal: AbortSignal }) => {
+      const snapshot = (await this.#client.call('snapshot', { channel: name }, { signal })) as { number: number; offset: number };
+      if (!signal.aborted) this.#oracle.loaded(name, snapshot.number);
+      return snapshot;
+    };
+    const heard = (data: unknown) => this.#oracle.heard(name, data as number);
+    const { unsubscribe } = this.#channel(number).subscribe(heard, loads ? { load } : {});
     this.#subscriptions.set(number, unsubscribe);
   }
 
   #publish(number: number): void {
     const name = `news-${number}`;
-    this.#oracle.published(name, (message) => this.#host?.publish(name, message) ?? 0);
+    this.#oracle.published(name, (message) => this.#host?.publish(name, message) ?? 0, this.#servers);
   }
 
   /** The process ends, politely or not, and another one starts which knows nothing. */
@@ -409,11 +550,23 @@ class World {
     if (polite) void host.close({ drain: 100, retryAfter: 500 });
     this.#host = undefined;
     this.#timeline.at(this.#timeline.now + (polite ? 200 : 0), () => {
-      this.#network.destination?.clock.freeze(); // nothing of the old process happens any more
-      this.#oracle.died(`server ${this.#sessions}`);
+      this.#serverClock?.freeze(); // nothing of the old process happens any more
+      this.#oracle.died(`server ${this.#servers}`);
+      this.#oracle.perished();
       this.#network.destination = undefined;
       for (const link of [...this.#network.links]) link.cut({ client: true, server: false, inFlight: 0 });
       this.#timeline.at(this.#timeline.now + ms, () => this.#startServer());
+    });
+  }
+
+  /** The process is away for a while, with everything that is connected to it, and comes back as it was: somebody keeps its sessions. */
+  #vanish(ms: number): void {
+    const { destination } = this.#network;
+    if (!destination) return;
+    this.#network.destination = undefined;
+    for (const link of [...this.#network.links]) link.cut({ client: true, server: true, inFlight: 0 });
+    this.#timeline.at(this.#timeline.now + ms, () => {
+      if (destination.clock === this.#serverClock && !destination.clock.isFrozen) this.#network.destination = destination;
     });
   }
 
@@ -437,6 +590,7 @@ class World {
   #heal(): void {
     this.#log('faults stop');
     this.#network.latency = 20;
+    this.#network.slowness = 0;
     this.#network.reach = 'open';
     this.#auth = { client: 0, server: 0, fails: false };
     this.#disturbances.client.length = this.#disturbances.server.length = 0;
@@ -463,10 +617,25 @@ class World {
       queued: stats.queuedMessages,
       pending: stats.pendingCalls,
     });
+    if (this.#host?.clients.length !== 1) this.#oracle.surprised(`the server has ${this.#host?.clients.length} clients in the end`);
+    if (stats.unacknowledgedMessages > 0)
+      this.#oracle.surprised(`${stats.unacknowledgedMessages} messages are not acknowledged in the end`);
     if (this.#host && this.#host.connections !== 1)
       this.#oracle.surprised(`the server has ${this.#host.connections} connections in the end`);
     if (this.#network.links.size > 20) this.#oracle.surprised(`${this.#network.links.size} connections were never told to be over`);
   }
+}
+
+interface Counted {
+  readonly name: string;
+  readonly count: number;
+  readonly cursors: boolean;
+}
+
+interface FollowOptions {
+  readonly abortAfter?: number | undefined;
+  readonly by?: string;
+  readonly idempotent?: boolean;
 }
 
 /** What a handler throws that was told to throw. */

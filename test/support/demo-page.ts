@@ -1,7 +1,7 @@
 /** The demo page as a person uses it. */
 
 import type { DemoHandle } from '../../demo/main.ts';
-import { TestedPage } from './tested-page.ts';
+import { DEADLINE, TestedPage } from './tested-page.ts';
 
 export type Order = 'drop' | 'mute' | 'refuse' | 'restart' | 'slow';
 export type Counts = ReturnType<DemoHandle['verdict']>;
@@ -31,6 +31,21 @@ export class DemoPage extends TestedPage<Order> {
   /** What the plain WebSocket beside it has come to. */
   twin(): Promise<DemoHandle['twin']['counts']> {
     return this.page.evaluate(() => (window as unknown as { demo: DemoHandle }).demo.twin.counts);
+  }
+
+  /** Under which name the page writes. */
+  me(): Promise<string> {
+    return this.page.innerText('#me');
+  }
+
+  /** Waits until so many messages in the room are said to have come to that. */
+  async fates(fate: string, count: number): Promise<void> {
+    await this.page.waitForFunction(
+      ([wanted, number]) =>
+        [...document.querySelectorAll('#messages .fate')].filter(({ textContent }) => textContent === wanted).length === number,
+      [fate, count] as const,
+      DEADLINE,
+    );
   }
 
   /** Waits until it is connected, and does not wait for the next attempt. */

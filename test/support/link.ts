@@ -3,7 +3,8 @@
 import { Client } from '../../src/client.ts';
 import type { ClientOptions } from '../../src/client-options.ts';
 import type { Anything, Contract } from '../../src/contract.ts';
-import type { Peer, ServerClient } from '../../src/server/client.ts';
+import type { ServerClient } from '../../src/server/client.ts';
+import type { Peer } from '../../src/server/connection.ts';
 import { Host, type Port } from '../../src/server/host.ts';
 import type { HostOptions } from '../../src/server/options.ts';
 import { FakeLifecycle } from './face.ts';
@@ -68,10 +69,12 @@ export class LinkSocket {
 
   send(message: Message): void {
     this.sent.push(message);
+    if (this.readyState !== 1) return; // it swallows it, as the platform's does
     const port = this.#port;
     const copy = typeof message === 'string' ? message : new Uint8Array(message).slice();
+    // What was sent before a close arrives before it.
     queueMicrotask(() => {
-      if (this.readyState === 1 && !this.#silent) port?.receive(copy);
+      if (this.readyState !== 3 && !this.#silent) port?.receive(copy);
     });
   }
 

@@ -1,6 +1,6 @@
 /** Messages that are nearly right, from a seed: valid frames with something done to them. */
 
-import { type Frame, type Message, RULES, type Side } from './second-reading.ts';
+import { type Frame, type Message, RULES, type Side, TRACKED } from './second-reading.ts';
 
 /** Bytes that either end takes. */
 export const LIMIT = 65_536;
@@ -60,7 +60,7 @@ const ODD: readonly unknown[] = [
   [{ channel: 'c' }],
 ];
 const KEYS = ['type', 'id', 'name', 'method', 'channel', 'data', 'params', 'result', 'error', 'code', 'reason', 'reconnect', 'resume', 'timeout', 'nonce',
-  'seq', 'limits', 'message', 'features', 'version', 'subscriptions', 'retryAfter', 'offset', 'from', 'toJSON', 'then', '__proto__', 'constructor', '']; // biome-ignore format: a list
+  'seq', 'received', 'session', 'key', 'epoch', 'cursor', 'stream', 'credit', 'count', 'idempotencyKey', 'limits', 'message', 'features', 'version', 'subscriptions', 'retryAfter', 'offset', 'from', 'toJSON', 'then', '__proto__', 'constructor', '']; // biome-ignore format: a list
 
 /** A right frame of a type. */
 export function right(type: string, random: Random): Frame {
@@ -72,46 +72,81 @@ export function right(type: string, random: Random): Frame {
   const limits = { message: LIMIT, window: 256 };
   switch (type) {
     case 'ping':
-      return chance(0.5) ? { type, nonce: below(99) } : { type };
+      return { type, ...(chance(0.5) && { nonce: below(99) }), ...told(random) };
     case 'pong':
-      return { type, nonce: below(99) };
-    case 'bye':
-      return { type, code: pick([1000, 4100, 4401, 4409, 4600, 4800]), reason: 'r', reconnect: chance(0.5), resume: false };
+      return { type, nonce: below(99), ...told(random) };
+    case 'ack':
+      return { type, received: 0, ...told(random) };
+    case 'skip':
+      return { type };
+    case 'bye': {
+      const code = pick([1000, 4100, 4401, 4409, 4600, 4800]);
+      return { type, code, reason: 'r', reconnect: chance(0.5), resume: chance(0.9), ...told(random) };
+    }
     case 'event':
       return { type, name: pick(['n', 'other', 'fail']), data: some() };
     case 'request':
       return {
         type,
         id,
-        method: pick(['echo', 'fail', 'hang', 'none', 'constructor']),
+        method: pick(['echo', 'fail', 'hang', 'items', 'none', 'constructor']),
         params: some(),
         ...(chance(0.5) && { timeout: id }),
+        ...(chance(0.1) && { idempotencyKey: pick(['k', '']) }),
+        ...(chance(0.2) && { stream: true, credit: below(9) }),
       };
+    case 'item':
+      return { type, id, data: some() };
+    case 'credit':
+      return { type, id, count: 1 + below(99) };
     case 'response':
       return { type, id: 1 + below(9), result: some() };
     case 'error':
       return { type, id: 1 + below(9), error: error() };
     case 'hello':
-      return { type, version: 1, features: ['calls'], limits, attempt: 0, subscriptions: [{ channel }] };
+      return {
+        type,
+        version: 1,
+        features: pick([['calls'], ['calls', 'resume']]),
+        ...(chance(0.3) && { resume: { session: 's', key: 'k', generation: below(3), received: 0 } }),
+        limits,
+        attempt: 0,
+        subscriptions: [{ channel, ...place(random) }],
+      };
     case 'welcome':
       return {
         type,
         version: 1,
-        features: [],
-        resumed: false,
+        features: pick([[], ['calls', 'resume']]),
+        resumed: chance(0.4),
+        session: 's',
+        key: 'k',
+        received: pick([0, 0, 1]),
         heartbeat: { interval: 9, timeout: 9 },
         limits,
-        subscriptions: [{ channel }],
+        subscriptions: [{ channel, recovered: chance(0.5), ...place(random) }],
       };
+    case 'subscribe':
+      return { type, id, channel, params: some(), ...place(random) };
     case 'publish':
-      return { type, ...(chance(0.7) && { id }), channel, data: some() };
+      return { type, ...(chance(0.7) && { id }), channel, data: some(), ...(chance(0.1) && { idempotencyKey: pick(['k', '']) }) };
     case 'message':
       return { type, channel, data: some(), ...(chance(0.3) && { offset: below(9), from: 'f' }) };
     case 'unsubscribe':
       return { type, id, channel, ...(chance(0.5) && { error: error(), resubscribe: chance(0.5) }) };
-    default: // subscribe, cancel, and what is unknown
+    default: // cancel, end, and what is unknown
       return { type, id, channel, params: some() };
   }
+}
+
+/** Sometimes a place in the history of a channel. */
+function place({ chance, pick, below }: Random): { epoch?: string; offset?: number } {
+  return chance(0.3) ? { epoch: pick(['e', 'f']), offset: below(3) } : {};
+}
+
+/** Sometimes how far it has received, right or not. */
+function told({ chance, pick }: Random): { received?: number } {
+  return chance(0.3) ? { received: pick([0, 0, 0, 1, 2, 1e9]) } : {};
 }
 
 /** Changes one thing in a value, somewhere. */
@@ -164,12 +199,27 @@ function damage(json: string, { pick, below }: Random): string {
   ])();
 }
 
-/** A message from one side, right or not. Sometimes very long or very deep. */
-export function message(from: Side, random: Random): Message {
+/** The number of a frame: as a rule the next one where it has to have one, and none where it must not. */
+function numbered(frame: Frame, count: { next: number } | undefined, { chance, pick, below }: Random): Frame {
+  const isTracked = [...TRACKED, 'later'].includes(String(frame['type']));
+  if (!count || !isTracked) return chance(0.005) ? { ...frame, seq: 1 + below(3) } : frame;
+  if (chance(0.01)) return frame;
+  const seq = chance(0.03) ? pick([below(count.next), below(count.next), count.next + 1, 1e9]) : count.next++;
+  return { ...frame, seq };
+}
+
+/**
+ * A message from one side, right or not. Sometimes very long or very deep.
+ *
+ * @param received how many numbered frames it has sent; undefined where there is no session
+ */
+export function message(from: Side, random: Random, received?: number): Message {
   const { chance, pick, below } = random;
-  const types = [...Object.keys(RULES[from]).filter((type) => (type !== 'hello' && type !== 'welcome') || chance(0.1)), 'later'];
+  const count = received === undefined ? undefined : { next: received + 1 };
+  const seldom = ['hello', 'welcome', ...(count ? [] : ['skip'])];
+  const types = [...Object.keys(RULES[from]).filter((type) => !seldom.includes(type) || chance(0.1)), 'later'];
   const one = () => {
-    let frame = right(pick(types), random);
+    let frame = numbered(right(pick(types), random), count, random);
     for (let i = pick([0, 0, 0, 0, 0, 0, 0, 1, 1, 2]); i > 0; i--) frame = bend(frame, random);
     return JSON.stringify(frame);
   };
@@ -184,8 +234,8 @@ export function message(from: Side, random: Random): Message {
     if (chance(0.2)) bytes[below(bytes.length)] = below(256);
     return chance(0.1) ? bytes.slice(0, below(bytes.length)) : bytes;
   }
-  const count = chance(0.9) ? 1 : pick([0, 2, 2, 3, 3, 5, 64, 65]);
-  const json = count === 1 ? one() : `[${Array.from({ length: count }, () => (chance(0.02) ? '[]' : one())).join()}]`;
+  const size = chance(0.9) ? 1 : pick([0, 2, 2, 3, 3, 5, 64, 65]);
+  const json = size === 1 ? one() : `[${Array.from({ length: size }, () => (chance(0.02) ? '[]' : one())).join()}]`;
   return chance(0.15) ? damage(json, random) : json;
 }
 

@@ -46,13 +46,46 @@ const ERROR: Kind = {
 const optional = ({ good, bad }: Kind): Kind => ({ good: [...good, null], bad: bad.filter((value) => value !== null) });
 const MILLISECONDS = optional({ good: [0, 0.5, 1e9], bad: [-1, Number.NaN, Infinity, '1', true, [], {}] });
 const DECLARED = optional({
-  good: [[], [{ channel: '' }], [{ channel: 'a', params: { any: 1 } }, { channel: 'b' }]],
-  bad: ['a', {}, [1], [null], [{}], [{ channel: 1 }], [{ channel: 'a' }, {}]],
+  good: [
+    [],
+    [{ channel: '' }],
+    [
+      { channel: 'a', params: { any: 1 } },
+      { channel: 'b', epoch: 'e', offset: 0 },
+    ],
+  ],
+  bad: [
+    ...['a', {}, [1], [null], [{}], [{ channel: 1 }], [{ channel: 'a' }, {}]],
+    ...[[{ channel: 'a', epoch: 1, offset: 1 }], [{ channel: 'a', epoch: 'e', offset: -1 }]],
+  ],
 });
 const RESULTS = optional({
-  good: [[], [{ channel: 'a' }], [{ channel: 'a', recovered: true, error: GOOD_ERROR }], [{ channel: 'a', recovered: null, error: null }]],
-  bad: ['a', {}, [1], [{}], [{ channel: 'a', recovered: 1 }], ...BAD_ERRORS.map((error) => [{ channel: 'a', error }])],
+  good: [
+    ...[[], [{ channel: 'a' }], [{ channel: 'a', recovered: true, error: GOOD_ERROR }]],
+    ...[[{ channel: 'a', epoch: 'e', offset: 7 }], [{ channel: 'a', recovered: null, error: null, epoch: null, offset: null }]],
+  ],
+  bad: [
+    ...['a', {}, [1], [{}], [{ channel: 'a', recovered: 1 }], [{ channel: 'a', epoch: 1 }], [{ channel: 'a', offset: '1' }]],
+    ...BAD_ERRORS.map((error) => [{ channel: 'a', error }]),
+  ],
 });
+
+const RESUME = optional({
+  good: [
+    { session: '', key: '', generation: 0, received: 0 },
+    { session: 's', key: 'k', generation: 3, received: 4_000, more: 1 },
+  ],
+  bad: [
+    ...['x', 1, [], {}, { session: 's', key: 'k', generation: 1 }],
+    ...[{ session: 1 }, { key: null }, { generation: 0.5 }, { received: -1 }].map((bad) => ({
+      ...{ session: 's', key: 'k', generation: 1, received: 0 },
+      ...bad,
+    })),
+  ],
+});
+/** The number of a frame that may have one; and of one that has none: it would be missing in the count. */
+const NUMBER = optional(ID);
+const NO_NUMBER = optional({ good: [], bad: [0, 1, 'x', true, {}, []] });
 
 interface Fields {
   readonly required?: Readonly<Record<string, Kind>>;
@@ -60,15 +93,31 @@ interface Fields {
 }
 
 const COMMON: Readonly<Record<string, Fields>> = {
-  ping: { optional: { nonce: optional(WHOLE) } },
-  pong: { optional: { nonce: optional(WHOLE) } },
-  bye: { required: { code: WHOLE, reconnect: FLAG, resume: FLAG }, optional: { reason: optional(TEXT), retryAfter: MILLISECONDS } },
-  event: { required: { name: TEXT, data: DATA } },
-  request: { required: { id: ID, method: TEXT }, optional: { params: DATA, timeout: MILLISECONDS } },
-  response: { required: { id: ID }, optional: { result: DATA } },
-  error: { required: { id: ID, error: ERROR } },
-  cancel: { required: { id: ID } },
+  ping: { optional: { seq: NO_NUMBER, nonce: optional(WHOLE), received: optional(WHOLE) } },
+  pong: { optional: { seq: NO_NUMBER, nonce: optional(WHOLE), received: optional(WHOLE) } },
+  ack: { required: { received: WHOLE }, optional: { seq: NO_NUMBER } },
+  skip: { required: { seq: ID } },
+  bye: {
+    required: { code: WHOLE, reconnect: FLAG, resume: FLAG },
+    optional: { seq: NO_NUMBER, reason: optional(TEXT), retryAfter: MILLISECONDS, received: optional(WHOLE) },
+  },
+  event: { required: { name: TEXT, data: DATA }, optional: { seq: NUMBER } },
+  request: {
+    required: { id: ID, method: TEXT },
+    optional: {
+      ...{ seq: NUMBER, params: DATA, timeout: MILLISECONDS, idempotencyKey: optional(TEXT) },
+      ...{ stream: optional(FLAG), credit: optional(WHOLE), cursor: DATA },
+    },
+  },
+  response: { required: { id: ID }, optional: { seq: NUMBER, result: DATA } },
+  error: { required: { id: ID, error: ERROR }, optional: { seq: NUMBER } },
+  cancel: { required: { id: ID }, optional: { seq: NUMBER } },
+  item: { required: { id: ID, data: DATA }, optional: { seq: NUMBER, cursor: DATA } },
+  end: { required: { id: ID }, optional: { seq: NUMBER } },
+  credit: { required: { id: ID, count: ID }, optional: { seq: NUMBER } },
 };
+/** A place in the history of a channel. */
+const PLACE = { epoch: optional(TEXT), offset: optional(WHOLE) };
 
 const SIDES = [
   [
@@ -78,11 +127,11 @@ const SIDES = [
       ...COMMON,
       hello: {
         required: { version: ID, features: TEXTS, limits: LIMITS, attempt: WHOLE },
-        optional: { auth: DATA, subscriptions: DECLARED, cause: optional(TEXT) },
+        optional: { seq: NO_NUMBER, auth: DATA, resume: RESUME, subscriptions: DECLARED, cause: optional(TEXT) },
       },
-      subscribe: { required: { id: ID, channel: TEXT }, optional: { params: DATA } },
-      unsubscribe: { required: { id: ID, channel: TEXT } },
-      publish: { required: { channel: TEXT, data: DATA }, optional: { id: optional(ID) } },
+      subscribe: { required: { id: ID, channel: TEXT }, optional: { seq: NO_NUMBER, params: DATA, ...PLACE } },
+      unsubscribe: { required: { id: ID, channel: TEXT }, optional: { seq: NO_NUMBER } },
+      publish: { required: { channel: TEXT, data: DATA }, optional: { seq: NUMBER, id: optional(ID), idempotencyKey: optional(TEXT) } },
     },
   ],
   [
@@ -92,10 +141,19 @@ const SIDES = [
       ...COMMON,
       welcome: {
         required: { version: ID, features: TEXTS, resumed: FLAG, heartbeat: HEARTBEAT, limits: LIMITS },
-        optional: { subscriptions: RESULTS },
+        optional: {
+          ...{ seq: NO_NUMBER, subscriptions: RESULTS, session: optional(TEXT), key: optional(TEXT) },
+          ...{ received: optional(WHOLE), ttl: MILLISECONDS, idempotency: MILLISECONDS, error: optional(ERROR) },
+        },
       },
-      unsubscribe: { required: { channel: TEXT }, optional: { error: optional(ERROR), resubscribe: optional(FLAG) } },
-      message: { required: { channel: TEXT, data: DATA }, optional: { offset: optional(WHOLE), from: optional(TEXT) } },
+      unsubscribe: {
+        required: { channel: TEXT },
+        optional: { seq: NO_NUMBER, error: optional(ERROR), resubscribe: optional(FLAG) },
+      },
+      message: {
+        required: { channel: TEXT, data: DATA },
+        optional: { seq: NO_NUMBER, offset: optional(WHOLE), from: optional(TEXT) },
+      },
     },
   ],
 ] as const satisfies readonly (readonly [string, typeof FROM_CLIENT | typeof FROM_SERVER, Readonly<Record<string, Fields>>])[];
@@ -116,7 +174,7 @@ describe.each(SIDES)('what a %s sends', (_side, shapes, table: Readonly<Record<s
     });
 
     it('is taken with fields that nobody knows', () => {
-      expect(read({ ...least, seq: 'x', toString: null, nested: { type: 1 } })).toBeDefined();
+      expect(read({ ...least, later: 'x', toString: null, nested: { type: 1 } })).toBeDefined();
     });
 
     it('is refused when a required field is missing, or only inherited', () => {
@@ -143,6 +201,15 @@ describe.each(SIDES)('what a %s sends', (_side, shapes, table: Readonly<Record<s
     'of the unknown type "%s" is ignored',
     (type) => {
       expect(read({ type, id: 'whatever' })).toBeUndefined();
+      expect(read({ type, seq: null })).toBeUndefined();
+    },
+  );
+
+  it.each(['unknown', '', 'Ping', 'constructor', '__proto__'])(
+    'of the unknown type "%s" counts where it has a number, and is skipped',
+    (type) => {
+      expect(read({ type, id: 'whatever', seq: 7 })).toEqual({ type: 'skip', seq: 7 });
+      for (const seq of ID.bad.filter((value) => value !== null)) expect(() => read({ type, seq }), show(seq)).toThrow(ProtocolError);
     },
   );
 
@@ -164,12 +231,11 @@ describe('the types that belong to the other side', () => {
     expect(frameOf({ type }, FROM_SERVER)).toBeUndefined();
   });
 
-  it.each(['ack', 'skip', 'auth', 'item', 'end', 'credit', 'presence'])(
-    '%s, which comes with later features, is unknown to both',
-    (type) => {
-      expect([frameOf({ type }, FROM_CLIENT), frameOf({ type }, FROM_SERVER)]).toEqual([undefined, undefined]);
-    },
-  );
+  it.each(['auth', 'presence'])('%s, which comes with later features, is unknown to both', (type) => {
+    expect([frameOf({ type }, FROM_CLIENT), frameOf({ type }, FROM_SERVER)]).toEqual([undefined, undefined]);
+    const skip = { type: 'skip', seq: 1 };
+    expect([frameOf({ type, seq: 1 }, FROM_CLIENT), frameOf({ type, seq: 1 }, FROM_SERVER)]).toEqual([skip, skip]);
+  });
 });
 
 function show(value: unknown): string {

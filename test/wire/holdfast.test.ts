@@ -14,6 +14,8 @@ const WELCOME = {
   heartbeat: { interval: 15_000, timeout: 5_000 },
   limits: { message: 1_000, window: 256 },
 };
+/** That of a server with sessions. */
+const RESUMABLE = { ...WELCOME, features: ['resume'], session: 's', key: 'k' };
 const BYE: Bye = { type: 'bye', code: 4600, reconnect: true, resume: false };
 
 /** Opens against a server that says these messages, one after the other; then the connection ends. */
@@ -36,6 +38,7 @@ async function opening(messages: readonly unknown[], over: Partial<Opening> = {}
     cause: undefined,
     limit: 262_144,
     subscriptions: () => [],
+    resume: () => undefined,
     bye: (frame) => void byes.push(frame),
     ...over,
   };
@@ -60,10 +63,15 @@ describe('hello', () => {
     expect(await helloOf({ limit: 4_096 })).toEqual({
       type: 'hello',
       version: 1,
-      features: ['calls', 'channels', 'binary'],
-      limits: { message: 4_096, window: 256 },
+      features: ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams'],
+      limits: { message: 4_096, window: 1_024 },
       attempt: 0,
     });
+  });
+
+  it('asks for the session to go on with', async () => {
+    const resume = { session: 's', key: 'k', generation: 2, received: 17 };
+    expect(await helloOf({ resume: () => resume })).toMatchObject({ resume });
   });
 
   it('carries credentials, channels, and how the connection before ended', async () => {
@@ -95,6 +103,7 @@ describe('the opening', () => {
       heartbeat: { interval: 15_000, timeout: 5_000 },
       subscriptions: [],
       resumed: false,
+      idempotency: 0,
     });
     expect([left.length, byes]).toEqual([1, []]);
   });
@@ -103,16 +112,44 @@ describe('the opening', () => {
     ['calls', { calls: true, serverCalls: true, cancel: true }],
     ['channels', { channels: true }],
     ['binary', { binary: true }],
-    ['resume', {}],
+    ['resume', { resume: true }],
+    ['recovery', { recovery: true }],
+    ['streams', {}], // of what calls would answer
     ['constructor', {}],
   ])('with the feature %s alone has that and no more', async (feature, has) => {
     const nothing = { calls: false, serverCalls: false, cancel: false, channels: false, binary: false };
-    const { opened } = await opening([{ ...WELCOME, features: [feature] }]);
+    const { opened } = await opening([{ ...WELCOME, features: [feature], session: 's', key: 'k' }]);
     expect(opened?.capabilities).toEqual({ ...nothing, streams: false, resume: false, recovery: false, ...has });
   });
 
   it.each([[undefined], [null], [[]]])('without results has no subscriptions: %j', async (subscriptions) => {
     expect((await opening([{ ...WELCOME, subscriptions }])).opened?.subscriptions).toEqual([]);
+  });
+
+  it('with the features calls and streams has both', async () => {
+    const { opened } = await opening([{ ...WELCOME, features: ['calls', 'streams'] }]);
+    expect(opened?.capabilities).toMatchObject({ calls: true, streams: true });
+  });
+
+  it('hands on for how long the server remembers what it did', async () => {
+    expect((await opening([{ ...WELCOME, idempotency: 300_000 }])).opened?.idempotency).toBe(300_000);
+  });
+
+  it('with the feature resume hands on the session that begins', async () => {
+    const { opened } = await opening([{ ...RESUMABLE, error: { code: 'expired' } }]);
+    expect(opened).toMatchObject({ resumed: false });
+    expect(opened?.session).toEqual({ session: 's', key: 'k', received: 0, window: 256, error: { code: 'expired' } });
+  });
+
+  it('with the feature resume hands on how much the server has of the session that goes on', async () => {
+    const { opened } = await opening([{ ...RESUMABLE, resumed: true, received: 17 }]);
+    expect(opened).toMatchObject({ resumed: true });
+    expect(opened?.session).toEqual({ session: 's', key: 'k', received: 17, window: 256, error: undefined });
+  });
+
+  it('without the feature resume has no session, whatever else the welcome says', async () => {
+    const { opened } = await opening([{ ...RESUMABLE, features: WELCOME.features }]);
+    expect(opened?.session).toBeUndefined();
   });
 
   it('hands on what became of the channels', async () => {
@@ -148,6 +185,10 @@ describe('the opening', () => {
     ['a welcome of version 0', { ...WELCOME, version: 0 }],
     ['a welcome of a higher version', { ...WELCOME, version: 2 }],
     ['a welcome with a bad result', { ...WELCOME, subscriptions: [{ channel: 1 }] }],
+    ['a welcome with sessions, and without a name for this one', { ...RESUMABLE, session: null }],
+    ['a welcome with sessions, and without a key for this one', { ...RESUMABLE, key: undefined }],
+    ['a welcome that goes on with a session, and does not say how much it has of it', { ...RESUMABLE, resumed: true }],
+    ['a welcome with a number', { ...WELCOME, seq: 1 }],
     ['a goodbye that is none', { type: 'bye' }],
   ])('is a violation at %s', async (_, message) => {
     const { error, opened } = await opening([message]);
@@ -220,6 +261,33 @@ describe('what a close means', () => {
     it.each([0, 1004, 1016, 2999, 3000, 3999, 4004, 4099, 4411, 4430, 4500, 4599, 5000])('%d is unknown: again', (code) =>
       expect(ending(code)).toBe('retry'),
     );
+  });
+
+  describe('for the session', () => {
+    const forgets = (code: number, over: Partial<Ending> = {}) =>
+      holdfast.classify({ kind: 'closed', code, welcomed: true, bye: undefined, suspects: 0, ...over }).forget;
+
+    it.each([1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, 1014, 4000, 4001, 4002, 4100, 4401, 4408, 4413, 4429, 4600, 4799, 3000])(
+      'after %d it goes on',
+      (code) => expect(forgets(code)).toBe(false),
+    );
+
+    it.each([1002, 1003, 1007, 1008, 1010, 1015, 4003, 4400, 4403, 4404, 4406, 4409, 4410, 4412, 4422, 4800, 4999])(
+      'after %d it is over; before the welcome nobody knows who said so',
+      (code) => expect([forgets(code), forgets(code, { welcomed: false })]).toEqual([true, false]),
+    );
+
+    it('a goodbye is believed, before the welcome too', () => {
+      for (const welcomed of [true, false]) {
+        expect(forgets(1006, { welcomed, bye: { ...BYE, resume: false } })).toBe(true);
+        expect(forgets(4400, { welcomed, bye: { ...BYE, resume: true } })).toBe(false);
+      }
+    });
+
+    it('a number that is missing here ends it, and the client comes back without it, however often', () => {
+      expect(ending(4412, { kind: 'violation', suspects: 2 })).toBe('retry');
+      expect(forgets(4412, { kind: 'violation' })).toBe(true);
+    });
   });
 
   describe('with a goodbye', () => {

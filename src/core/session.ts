@@ -1,6 +1,6 @@
 /**
- * One end of a session: what it has numbered and the other end has not acknowledged, and how far it has received. The same code on both ends.
- * A deterministic object: it knows neither time nor sockets. The client does not speak it yet: here it is tried out first.
+ * One end of a session (docs/protocol.md, section Sessions): what it has numbered and the other end has not acknowledged, and how far it has
+ * received. The same code on both ends. A deterministic object: it knows neither time nor sockets.
  *
  * ```
  * number() ──► log ──next()──► written ──acknowledge()──► out of the log
@@ -9,6 +9,8 @@
  * ```
  */
 
+/** Frames that each end of ours lets the other leave unacknowledged. */
+export const WINDOW = 1_024;
 /** Bytes that may be unacknowledged, whatever the window says in frames. */
 export const WINDOW_BYTES = 1_048_576;
 
@@ -30,6 +32,8 @@ export class Session<T> {
   #last = 0;
   /** The number of the next frame to be written on this connection. */
   #cursor = 1;
+  /** The last frame that was written on a connection before this one. */
+  #written = 0;
   /** How far the other end has acknowledged. */
   #acknowledged = 0;
   /** Frames that the other end lets us leave unacknowledged. */
@@ -55,14 +59,24 @@ export class Session<T> {
     return this.#received;
   }
 
-  /** How far the other end has acknowledged. */
-  get acknowledged(): number {
-    return this.#acknowledged;
+  /** The number that the next frame will have. */
+  get upcoming(): number {
+    return this.#last + 1;
   }
 
-  /** Frames that are not acknowledged, and their bytes. */
-  get unacknowledged(): { readonly frames: number; readonly bytes: number } {
-    return { frames: this.#log.length, bytes: this.#bytes };
+  /** How many frames are not acknowledged. */
+  get frames(): number {
+    return this.#log.length;
+  }
+
+  /** Their bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The frames that are not acknowledged, oldest first. */
+  get log(): readonly Tracked<T>[] {
+    return this.#log;
   }
 
   /** Whether a frame of that size may be numbered now. One may always go when nothing is unacknowledged: else a large one would wait for ever. */
@@ -90,13 +104,18 @@ export class Session<T> {
     return tracked;
   }
 
-  /** A frame must not be sent after all, and its number is given: a skip takes its place wherever it is written again. */
-  skip(seq: number): void {
+  /** Whether a frame was written before, on another connection. */
+  isAgain({ seq }: Tracked<T>): boolean {
+    return seq <= this.#written;
+  }
+
+  /** A frame must not be sent after all, and its number is given: something else, or a skip, takes its place wherever it is written again. */
+  replace(seq: number, value: T | undefined, bytes: number): void {
     const index = this.#indexOf(seq);
     const tracked = this.#log[index];
     if (!tracked) return;
-    this.#bytes -= tracked.bytes;
-    this.#log[index] = { seq, value: undefined, bytes: 0 };
+    this.#bytes += bytes - tracked.bytes;
+    this.#log[index] = { seq, value, bytes };
   }
 
   /**
@@ -112,6 +131,11 @@ export class Session<T> {
     return done;
   }
 
+  /** Whether the other end can have received everything up to there, and nothing after it. */
+  mayResume(received: number): boolean {
+    return received >= this.#acknowledged && received <= this.#last;
+  }
+
   /**
    * Another connection goes on with the session, and the other end has received everything up to there. What it does not have is written again.
    * Undefined when that cannot be: it is less than what was acknowledged, or more than was sent.
@@ -119,9 +143,9 @@ export class Session<T> {
    * @param window frames that the other end lets us leave unacknowledged from now on
    */
   resumed(received: number, window: number): readonly Tracked<T>[] | undefined {
-    if (received < this.#acknowledged) return undefined;
-    const done = this.acknowledge(received);
+    const done = this.mayResume(received) ? this.acknowledge(received) : undefined;
     if (!done) return undefined;
+    this.#written = Math.max(this.#written, this.#cursor - 1);
     this.#cursor = received + 1;
     this.#window = window;
     this.#told = this.#received; // the other end has read it in our hello or welcome
