@@ -1,6 +1,9 @@
-/** A long job as a stream: each step is an item. It goes on after a cut where it was, and cancelling it stops the server. */
+/**
+ * A long job as a stream: each step is an item. It goes on after a cut where it was, also on a server that was restarted, since each item has
+ * its place. Cancelling it stops the server.
+ */
 
-import { type Client, queued, stream } from 'holdfast';
+import { type Client, queued, SessionLostError, stream } from 'holdfast';
 import type { Demo } from './contract.ts';
 import { byId, enable, set } from './dom.ts';
 import { job as words } from './words.ts';
@@ -54,7 +57,7 @@ export function showJob(client: Client<Demo>): void {
     try {
       set(outcome, await run(controller.signal));
     } catch (error) {
-      set(outcome, error instanceof Error ? `${error.message}.` : String(error));
+      set(outcome, error instanceof SessionLostError ? words.lost : error instanceof Error ? `${error.message}.` : String(error));
     }
     controller = undefined;
     enable(start, true);

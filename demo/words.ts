@@ -141,6 +141,7 @@ export const job = {
   done: (steps: number, connections: number) =>
     `All ${steps} steps came, each once, in order${connections > 1 ? `, over ${connections} connections` : ''}.`,
   misplaced: (step: number, last: number) => `Step ${step} came after step ${last}.`,
+  lost: 'Lost with its session: begun or not, nobody can know.',
   takenBack: 'Cancelled before it was sent.',
   cancelled: 'Cancelled; the server is being told.',
   stopped: (step: number) => `Cancelled; the server stopped before step ${step}.`,

@@ -333,13 +333,18 @@ export class ServerClient<C extends Contract = Anything> {
    */
   receive(frame: SessionFrame, bytes: number): void {
     this.heard();
-    if (!this.isOpen || !this.#takes(frame, bytes)) return;
-    if (frame.type === 'event' || frame.type === 'request' || frame.type === 'publish') {
-      const isOverdue = this.#overdue-- > 0;
-      if (!isOverdue && !this.#rate.take(this.#host.settings.clock.now()))
-        return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
-    }
+    if (!this.isOpen) return;
+    // What comes too fast is not counted: it comes again.
+    if (!this.#mayCome(frame)) return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
+    if (!this.#takes(frame, bytes)) return;
     this.#dispatch(frame);
+  }
+
+  /** Whether the rate allows a frame; what was received before is no burden. */
+  #mayCome({ type, seq }: SessionFrame): boolean {
+    const isLimited = type === 'event' || type === 'request' || type === 'publish';
+    if (!isLimited || (typeof seq === 'number' && seq <= (this.#line?.received ?? 0))) return true;
+    return this.#overdue-- > 0 || this.#rate.take(this.#host.settings.clock.now());
   }
 
   /** Whether a frame is to be handled: it has a number where it must, and not one that was there before. */

@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { type Check, callback } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import { HELLO_LIMIT, SUBPROTOCOL } from '../wire/holdfast.ts';
+import type { Position } from './broker.ts';
 import type { ServerClient } from './client.ts';
 import type { Peer } from './connection.ts';
 import { Host, type ShutdownOptions } from './host.ts';
@@ -75,6 +76,16 @@ export interface Server<C extends Contract = Anything> {
    * const reached = server.publish('room:kelp', { text: 'hello' });
    */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number;
+  /**
+   * Where a channel stands, for whoever reads a snapshot of what was published on it: ask in the same step in which you read, and give the
+   * `offset` to the client with the snapshot (`load` of its `subscribe`). Asked a moment earlier, messages may come twice.
+   *
+   * Rejects with what the broker throws.
+   *
+   * @param channel the name of the channel
+   * @returns `{ epoch, offset }`; `undefined` where the channel keeps no history
+   */
+  position(channel: Name<Channels<C>>): Promise<Position | undefined>;
   /**
    * Sends a named event to everybody who is there, or waited for. What cannot be sent, or is more than a client takes, is reported to `onerror`.
    *
@@ -160,6 +171,7 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
       return host.connections;
     },
     publish: (channel, data) => host.publish(channel, data),
+    position: (channel) => host.position(channel),
     broadcast: (name, ...data) => host.broadcast(name, ...data),
     async close(shutdown) {
       // The port stays open meanwhile: whoever looks after the server asks there how it is, and who comes late is sent elsewhere.

@@ -181,7 +181,7 @@ describe('the page from disk, with a running server', () => {
     await page.verdict('good', 'All 10 messages arrived');
   });
 
-  test('publishes, is confirmed and calls with the Client, through a cut', async () => {
+  test('publishes, is confirmed and calls with the Client, through a cut and a restart', async () => {
     const page = await fromDisk();
     const publish = async (text: string) => {
       await page.page.fill('#words', text);
@@ -189,16 +189,32 @@ describe('the page from disk, with a running server', () => {
     };
     const says = (id: string, text: string) =>
       page.page.waitForFunction(([where = '', wanted]) => document.getElementById(where)?.textContent === wanted, [id, text]);
+    /** What the room shows, the oldest first, as soon as it is that much. */
+    const shown = async (rows: number) => {
+      await page.page.waitForFunction((count) => document.querySelectorAll('#room li').length >= count, rows);
+      return (
+        await page.page.locator('#room li').evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.textContent)))
+      ).reverse();
+    };
     await says('client-state', 'open');
+    const me = await page.page.evaluate('me');
     await publish('before');
     await says('answer', 'Confirmed by the server.');
     await page.press('drop');
     await page.page.waitForFunction(() => document.getElementById('client-state')?.textContent !== 'open');
+    demo.backend.live?.publish('room', { id: 'other', from: 'other', text: 'published meanwhile' });
     await publish('while it was gone');
     await says('answer', 'Confirmed by the server.');
-    expect(await page.page.locator('#room li span:first-child').allInnerTexts()).toEqual(
-      expect.arrayContaining(['before', 'while it was gone', 'Something may be missing here']),
-    );
+    const before = [
+      ['A session began', ''],
+      ['before', me],
+      ['The session went on', ''],
+      ['published meanwhile', 'other'],
+      ['while it was gone', me],
+    ];
+    expect(await shown(5)).toEqual(before);
+    await page.press('restart');
+    expect(await shown(6)).toEqual([...before, ['A session began', 'a gap']]);
     await page.page.click('#count');
     await says('answer', 'The server counts 2 of yours.');
   });

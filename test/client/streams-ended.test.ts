@@ -4,12 +4,12 @@ import { describe, expect, it, vi } from 'vitest';
 import { CallError, ClosedError, TimeoutError } from '../../src/errors.ts';
 import { type Stream, stream } from '../../src/stream.ts';
 import { StreamItem } from '../../src/streaming.ts';
-import { collected, countingUp, heard, numbers, said, serving, upTo } from '../support/streams.ts';
+import { collected, countingUp, ENDLESS, heard, numbers, said, serving, upTo } from '../support/streams.ts';
 import { cycle, NO_SESSIONS } from './support.ts';
 
 describe('a loop that is left', () => {
   const left = async (leave: (items: Stream<unknown>) => Promise<unknown>) => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     await leave(stream(p.client, 'numbers'));
     await p.settle();
     expect(said(p).filter((line) => line === 'cancel')).toHaveLength(1);
@@ -53,7 +53,7 @@ describe('a loop that is left', () => {
   });
 
   it('before the request is written asks for nothing', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     await stream(p.client, 'numbers').return?.();
     await p.settle();
     expect([said(p), seen.begun, p.client.stats.pendingCalls]).toEqual([[], [], 0]);
@@ -124,7 +124,7 @@ describe('a signal', () => {
   });
 
   it('that is aborted in mid-stream cancels, and the loop throws its reason', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     const abort = new AbortController();
     const reason = new Error('enough');
     const got: unknown[] = [];
@@ -299,7 +299,7 @@ describe('the end of a stream', () => {
   });
 
   it('has no timeout unless it is given one', async () => {
-    const { p } = await countingUp(Infinity);
+    const { p } = await countingUp(ENDLESS);
     const items = stream(p.client, 'numbers');
     await p.settle();
     expect(p.frames().at(-1)).not.toHaveProperty('timeout');
@@ -309,7 +309,7 @@ describe('the end of a stream', () => {
 
   it('by the close of the client: the loop throws ClosedError, and the handler is stopped', async () => {
     for (const server of [{}, NO_SESSIONS]) {
-      const { p, seen } = await countingUp(Infinity, {}, server);
+      const { p, seen } = await countingUp(ENDLESS, {}, server);
       const items = stream(p.client, 'numbers', undefined, { buffer: 2 });
       expect(await items.next()).toEqual({ value: 1, done: false });
       await p.client.close();
@@ -330,7 +330,7 @@ describe('the end of a stream', () => {
   });
 
   it('by the server, which closes the client: the loop throws, and the handler is stopped', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     const items = numbers(p.client, { buffer: 1 });
     await p.settle();
     p.peer.close(4_800, 'not you');

@@ -7,7 +7,7 @@ import { FEATURES } from '../../src/wire/holdfast.ts';
 import { settled } from '../support/fake-clock.ts';
 import { handServer } from '../support/hand-server.ts';
 import { hosting } from '../support/hosting.ts';
-import { collected, counting, upTo } from '../support/streams.ts';
+import { collected, counting, ENDLESS, upTo } from '../support/streams.ts';
 
 const WITH_STREAMS = { features: FEATURES };
 
@@ -31,6 +31,22 @@ describe('a client, of a server by hand,', () => {
     await s.says({ type: 'end', id: 1, seq: 5 });
     expect(await collected(items)).toEqual([3, 4]);
     expect(s.news()).toEqual([]); // of what is over nobody wants more
+  });
+
+  it('writes credit before answers, where both wait for the window', async () => {
+    const s = handServer();
+    s.client.handle('echo', (params) => params);
+    await s.welcomes({ ...WITH_STREAMS, limits: { message: 65_536, window: 1 } });
+    const items = stream(s.client, 'numbers', undefined, { buffer: 1 });
+    await s.clock.advance(0);
+    await s.says({ type: 'request', id: 1, method: 'echo', params: 7, seq: 1 }, item(1, 'a', 2));
+    await items.next();
+    await s.clock.advance(0);
+    expect(s.news()).toMatchObject([{ type: 'request' }]);
+    await s.says({ type: 'ack', received: 1 });
+    expect(s.news()).toMatchObject([{ type: 'credit', count: 1, seq: 2 }]);
+    await s.says({ type: 'ack', received: 2 });
+    expect(s.news()).toMatchObject([{ type: 'response', result: 7, seq: 3 }]);
   });
 
   it.each([
@@ -99,7 +115,7 @@ describe('a client, of a server by hand,', () => {
 
 describe('a server, of a client by hand,', () => {
   const request = (more: object = {}) => ({ type: 'request', id: 1, method: 'numbers', stream: true, ...more });
-  const server = async (count = Infinity, features: readonly string[] = ['calls', 'streams']) => {
+  const server = async (count = ENDLESS, features: readonly string[] = ['calls', 'streams']) => {
     const { handler, seen } = counting(count);
     const h = hosting({ handlers: { methods: { numbers: handler, wait: () => new Promise(() => {}) } } });
     const peer = await h.welcomed({ features });

@@ -7,7 +7,7 @@ import { stream } from '../../src/stream.ts';
 import { FEATURES } from '../../src/wire/holdfast.ts';
 import { another, handServer, resumed } from '../support/hand-server.ts';
 import { type LinkSocket, type Pair, pair } from '../support/link.ts';
-import { collected, counting, heard, numbers, said, upTo } from '../support/streams.ts';
+import { collected, counting, ENDLESS, heard, numbers, said, upTo } from '../support/streams.ts';
 import { BRIEF_SESSIONS, lose, NO_SESSIONS } from './support.ts';
 
 /** A pair that is connected, whose server counts. */
@@ -98,7 +98,7 @@ describe('a cut in mid-stream', () => {
   });
 
   it('stops no handler while the client is away, nor lets it go further than its credit', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     const items = stream(p.client, 'numbers', undefined, { buffer: 4 });
     await p.settle();
     p.socket.cut();
@@ -114,7 +114,7 @@ describe('a cut in mid-stream', () => {
   });
 
   it('and a loop that is left meanwhile: the handler is stopped after', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     const items = stream(p.client, 'numbers');
     await items.next();
     p.socket.cut();
@@ -160,7 +160,7 @@ describe('a lost session', () => {
   });
 
   it('leaves room for what the loop has not read, and no more', async () => {
-    const { p } = await countingUp(Infinity, { cursors: true, server: BRIEF_SESSIONS });
+    const { p } = await countingUp(ENDLESS, { cursors: true, server: BRIEF_SESSIONS });
     const items = stream(p.client, 'numbers', undefined, { buffer: 6 });
     await p.settle();
     expect([await items.next(), await items.next()]).toMatchObject([{ value: 1 }, { value: 2 }]);
@@ -193,7 +193,7 @@ describe('a lost session', () => {
   });
 
   it('with cursors keeps the timeout that there was, and the signal', async () => {
-    const { p, seen } = await countingUp(Infinity, { cursors: true, server: BRIEF_SESSIONS });
+    const { p, seen } = await countingUp(ENDLESS, { cursors: true, server: BRIEF_SESSIONS });
     const abort = new AbortController();
     const timed = stream(p.client, 'numbers', undefined, { buffer: 1, timeout: 5_000 });
     const aborted = stream(p.client, 'numbers', undefined, { buffer: 1, signal: abort.signal });
@@ -214,7 +214,7 @@ describe('a lost session', () => {
     ['that is over', BRIEF_SESSIONS],
     ['that there never was', NO_SESSIONS],
   ])('%s, without cursors: the loop gets what has come, then throws SessionLostError', async (_what, server) => {
-    const { p, seen } = await countingUp(Infinity, { server });
+    const { p, seen } = await countingUp(ENDLESS, { server });
     const items = stream(p.client, 'numbers', undefined, { buffer: 3 });
     await p.settle();
     await lose(p);
@@ -236,7 +236,7 @@ describe('a lost session', () => {
   });
 
   it('and a close of the client while it waits to be asked for once more: the loop throws ClosedError', async () => {
-    const { p } = await countingUp(Infinity, { cursors: true, server: BRIEF_SESSIONS });
+    const { p } = await countingUp(ENDLESS, { cursors: true, server: BRIEF_SESSIONS });
     const items = stream(p.client, 'numbers', undefined, { buffer: 2 });
     await p.settle();
     p.reachable = false;

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { UnsupportedError } from '../../src/errors.ts';
 import { stream } from '../../src/stream.ts';
 import { handServer } from '../support/hand-server.ts';
-import { collected, counting, countingUp, heard, numbers, overheard, said, serving, upTo } from '../support/streams.ts';
+import { collected, counting, countingUp, ENDLESS, heard, numbers, overheard, said, serving, upTo } from '../support/streams.ts';
 import { cycle, NO_SESSIONS } from './support.ts';
 
 describe('a stream', () => {
@@ -136,7 +136,7 @@ describe('credit', () => {
   });
 
   it('is topped up when half of the room is free', async () => {
-    const { p } = await countingUp(Infinity);
+    const { p } = await countingUp(ENDLESS);
     const items = stream(p.client, 'numbers', undefined, { buffer: 8 });
     await p.settle();
     const credits: string[][] = [];
@@ -150,7 +150,7 @@ describe('credit', () => {
   });
 
   it('stops a handler whose items nobody reads, after 32', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     stream(p.client, 'numbers');
     await p.settle();
     await p.clock.advance(10_000);
@@ -160,7 +160,7 @@ describe('credit', () => {
   });
 
   it('of one has the handler go on when the item was read', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     const items = stream(p.client, 'numbers', undefined, { buffer: 1 });
     for (let i = 1; i <= 3; i++) {
       await p.settle();
@@ -187,7 +187,7 @@ describe('what is no stream', () => {
   });
 
   it('by call(), of a method that is one, is FAILED_PRECONDITION, and nothing is left running', async () => {
-    const { p, seen } = await countingUp(Infinity);
+    const { p, seen } = await countingUp(ENDLESS);
     await expect(p.client.call('numbers')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await p.settle();
     expect([seen.begun, seen.yielded, p.peer.isBusy, p.errors]).toEqual([[], 0, false, []]);
@@ -205,7 +205,7 @@ describe('what is no stream', () => {
 
 describe('limits.calls', () => {
   it('counts each stream: of a thousand and one at once the last is RESOURCE_EXHAUSTED, and another one has its place later', async () => {
-    const { p } = await countingUp(Infinity);
+    const { p } = await countingUp(ENDLESS);
     const streams = Array.from({ length: 1_000 }, () => stream(p.client, 'numbers', undefined, { buffer: 1 }));
     for (const each of streams) expect(await each.next()).toEqual({ value: 1, done: false });
     expect(await numbers(p.client)).toMatchObject([{ code: 'RESOURCE_EXHAUSTED' }]);

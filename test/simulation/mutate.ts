@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mutations } from './mutations.ts';
 
-const SEEDS = '3000';
+const SEEDS = '6000';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), 'holdfast-'));
 let survivors = 0;

@@ -100,7 +100,7 @@ export const mutations: readonly Mutation[] = [
     replace:
       'const all = [...decodeFrames(message, FROM_CLIENT)];\n for (const { seq } of all as { seq?: number }[]) if (seq) this.#client?.early(seq);\n for (const frame of all) {',
     and: [
-      { file: 'server/client.ts', find: 'return this.#line.receive(seq, bytes);', replace: 'return true;' },
+      { file: 'server/client.ts', find: 'if (this.#line) return this.#line.receive(seq, bytes);', replace: 'if (this.#line) return true;' },
       {
         file: 'server/client.ts',
         find: '  /** @internal It has said something. */',
@@ -251,14 +251,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'handlers of the server go on while the client is away',
     file: 'server/client.ts',
-    find: '    this.#line?.detach();\n    // Who never',
-    replace: "    this.#line?.detach();\n    this.#responder.stop(new Error('away'));\n    // Who never",
-  },
-  {
-    breaks: 'what runs in a session that is lost answers nothing in the next one',
-    file: 'conversation.ts',
-    find: 'responder !== this.#responder || ',
-    replace: '',
+    find: '    this.#line?.detach();\n    if (!this.#line)',
+    replace: "    this.#line?.detach();\n    this.#responder.stop(new Error('away'));\n    if (!this.#line)",
   },
   {
     breaks: 'a client that was closed begins anew, with handlers that know nothing of before',
@@ -270,8 +264,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'an idempotent call that is sent again while it runs joins the run',
     file: 'server/once.ts',
-    find: 'const begun = await broker.begin(name, fingerprint);',
-    replace: "const begun = { ...(await broker.begin(name, fingerprint)), status: 'new' as const, outcome: undefined as never };",
+    find: 'const begun = await this.#ask(() => this.#broker.begin(name, fingerprint));',
+    replace: "const begun: Begun = { status: 'new' };",
   },
   // Channels.
   {

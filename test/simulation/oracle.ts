@@ -79,9 +79,9 @@ export class Oracle {
   /** Sessions that the client was told it had lost. */
   #lost = 0;
   /** What the client could be told only by `maybe`: whether unreported losses are forgiven is up to the claim. */
-  readonly #claims: { readonly nothingLost: boolean };
+  readonly #claims: { readonly nothingLost: boolean; readonly sessions?: boolean };
 
-  constructor(claims: { readonly nothingLost: boolean }) {
+  constructor(claims: { readonly nothingLost: boolean; readonly sessions?: boolean }) {
     this.#claims = claims;
   }
 
@@ -303,9 +303,9 @@ export class Oracle {
     if (pending > 0) this.#violated(`${pending} calls are pending in the end`);
     if (this.#claims.nothingLost)
       for (const { id, how, dropped, receipt, handled } of this.#upward.values()) {
-        const isTold = dropped || receipt !== undefined;
-        if (!isTold && how !== 'volatile')
-          this.#violated(`event ${id} (${how}) was ${handled.length > 0 ? 'never acknowledged' : 'lost without a word'}`);
+        if (dropped || receipt !== undefined || how === 'volatile') continue;
+        if (handled.length === 0) this.#violated(`event ${id} (${how}) was lost without a word`);
+        else if (this.#claims.sessions !== false) this.#violated(`event ${id} (${how}) was never acknowledged`);
       }
     for (const [stream, { end, producers }] of this.#streams) {
       if (!end) this.#violated(`${stream} never ended`);

@@ -357,7 +357,7 @@ class World {
     };
     this.#oracle.sent(id, how);
     const receipt = this.#sender.send('note', { id }, options);
-    if (how === 'volatile') return;
+    if (how === 'volatile' || !this.#subject.sessions) return; // nobody acknowledges
     receipt.acknowledged.then(
       () => this.#oracle.acknowledged(id),
       (error: unknown) => {
@@ -533,7 +533,11 @@ class World {
       if (!signal.aborted) this.#oracle.loaded(name, snapshot.number);
       return snapshot;
     };
-    const heard = (data: unknown) => this.#oracle.heard(name, data as number);
+    const heard = (data: unknown) => {
+      const { status } = this.#channel(number).state;
+      if (status !== 'subscribed' && !loads) this.#oracle.surprised(`${name} delivered ${data} while it is ${status}`);
+      this.#oracle.heard(name, data as number);
+    };
     const { unsubscribe } = this.#channel(number).subscribe(heard, loads ? { load } : {});
     this.#subscriptions.set(number, unsubscribe);
   }

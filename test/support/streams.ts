@@ -25,6 +25,9 @@ export function counting(count: number, { cursors = false } = {}) {
   return { handler, seen };
 }
 
+/** More items than any test reads: one that goes wrong comes to an end all the same. */
+export const ENDLESS = 5_000;
+
 export const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
 /** Everything that a stream gives, and how it ends: an error is the last. */
