@@ -81,7 +81,7 @@ export function judge({ typed, waiting, acknowledged, dropped }: Tally, evidence
   if (kept === 0) return { kind: 'bad', sentence: `${said}.` };
   if (counted === undefined && !isOpen)
     return dropped > 0
-      ? { kind: 'bad', sentence: `${said}; the other ${kept} were acknowledged.` }
+      ? { kind: 'bad', sentence: `${said}; ${kept} ${kept === 1 ? 'was' : 'were'} acknowledged.` }
       : { kind: 'good', sentence: typed === 1 ? 'Your message was acknowledged.' : `All ${typed} messages were acknowledged.` };
   if (counted === undefined) return { kind: 'wait', sentence: 'All acknowledged. Asking the server to count…' };
   return (

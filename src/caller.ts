@@ -240,7 +240,7 @@ class Asked {
       },
       again: () => question.again?.(this.#received),
       cancel: () => {
-        if (this.#over || this.#withdraw?.() !== true) return false;
+        if (this.#over || this.#id !== undefined || this.#withdraw?.() !== true) return false; // what is written cannot be taken back
         question.cancelled?.();
         this.fail(new HoldfastError('CANCELLED', 'It was taken back'));
         return true;

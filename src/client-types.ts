@@ -71,7 +71,7 @@ export interface ClientStats {
   readonly connections: number;
   /** Connections that went on with the session of the one before. */
   readonly resumed: number;
-  /** Events, calls and published messages that were written. */
+  /** Events, calls and published messages that were written; streams are not counted. */
   readonly sent: number;
   /** Events that the server acknowledged, and calls and published messages that it answered, refusals not counted. */
   readonly acknowledged: number;

@@ -20,7 +20,7 @@ export interface QueuedMessage {
   /**
    * Takes it back: its receipt, or its call, rejects with a {@link HoldfastError} with the code `CANCELLED`.
    *
-   * @returns `false` when it does not wait any more
+   * @returns `false` when it does not wait any more, and for an event that was written before, in a session that was lost
    */
   cancel(): boolean;
 }

@@ -12,7 +12,7 @@ const HELP = `holdfast-server: a server to try Holdfast on
   --origin <origin>    page that may connect, may be given several times (default all)
   --help
 
-Methods: echo(anything), add({ a, b }), time(), wait({ ms }), fail({ code, message }).
+Methods: echo(anything), add({ a, b }), time(), wait({ ms }), fail({ code, message }); items([…]) is a stream.
 The event "echo" comes back as the event "echo". Every channel is open to everybody; try "chat".
 GET /health tells how it is.`;
 
@@ -35,6 +35,13 @@ const demo = {
           reject(signal.reason);
         });
       }),
+    items: async function* (params: unknown): AsyncGenerator<unknown> {
+      for (const each of Array.isArray(params) ? params : [params]) {
+        const { fail } = Object(each) as { fail?: unknown };
+        if (typeof fail === 'string') throw new CallError(fail, 'as you wish');
+        yield each;
+      }
+    },
     fail: (params: unknown): never => {
       const { code, message } = Object(params) as { code?: unknown; message?: unknown };
       throw new CallError(typeof code === 'string' ? code : 'ABORTED', typeof message === 'string' ? message : 'as you wish');

@@ -24,7 +24,8 @@ it.each<[string, Fate[], string]>([
   ['wait', ['queued', 'sent'], '1 message waits for a connection.'],
   ['good', ['acknowledged'], 'Your message was acknowledged.'],
   ['good', ['acknowledged', 'acknowledged'], 'All 2 messages were acknowledged.'],
-  ['bad', ['acknowledged', 'dropped'], '1 message was dropped, and said so; the other 1 were acknowledged.'],
+  ['bad', ['acknowledged', 'acknowledged', 'dropped'], '1 message was dropped, and said so; 2 were acknowledged.'],
+  ['bad', ['acknowledged', 'dropped'], '1 message was dropped, and said so; 1 was acknowledged.'],
 ])('%s: %j, without a connection to ask on', (kind, fates, sentence) => {
   expect(verdict(fates, { isOpen: false })).toEqual({ kind, sentence });
 });

@@ -106,11 +106,8 @@ describe('a cut in the middle of calls', () => {
     expect(log.filter((line) => line === 'open')).toHaveLength(2);
   });
 
-  it.each([
-    ['where there are no sessions', NO_SESSIONS],
-    ['where the client never said a word', {}],
-  ])('rejects, %s, what the server had asked the client', async (_why, options) => {
-    const { server, proxy, url } = await startService(options);
+  it('rejects, where there are no sessions, what the server had asked the client', async () => {
+    const { server, proxy, url } = await startService(NO_SESSIONS);
     const { client } = join(url);
     const aborted: unknown[] = [];
     client.handle('hang', (_, { signal }) => new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason.code))));

@@ -103,7 +103,7 @@ export const mutations: readonly Mutation[] = [
       { file: 'server/client.ts', find: 'if (this.#line) return this.#line.receive(seq, bytes);', replace: 'if (this.#line) return true;' },
       {
         file: 'server/client.ts',
-        find: '  /** @internal It has said something. */',
+        find: '  /** @internal It has said something, and perhaps how far it has received. */',
         replace: '  early(seq: number): void {\n    this.#line?.receive(seq, 0);\n  }\n',
       },
     ],

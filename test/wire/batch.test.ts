@@ -92,7 +92,7 @@ describe('a batch', () => {
     expect(packed(frames(100), Infinity, 1)).toEqual(frames(100));
   });
 
-  it('unpacked is what was packed, whatever that was, and no message is against the rules', () => {
+  it('unpacked is what was packed, whatever that was, and no message is against the rules', { timeout: 60_000 }, () => {
     const text = fc.string({ maxLength: 40, unit: 'binary' }).map((value) => JSON.stringify({ value }));
     const large = fc.integer({ min: 20, max: 20_000 }).map((size) => frame(size));
     const binary = fc.uint8Array({ maxLength: 5 }).map((bytes) => new Uint8Array(bytes));
