@@ -45,6 +45,7 @@ export function write(random: Random): Step[] {
     if (random.chance(0.25)) steps.push(trouble(random, at + random.between(0, 40)));
   }
   if (random.chance(0.1)) steps.push(...lateHello(random.between(0, TROUBLE - 10_000)));
+  if (random.chance(0.1)) steps.push(...restless(random.between(0, TROUBLE - 1_000), random.between(0, 1)));
   return steps.sort((a, b) => a.at - b.at);
 }
 
@@ -59,9 +60,20 @@ function lateHello(at: number): Step[] {
   ];
 }
 
+/** A channel that is left and wanted again at once, while things are published on it. */
+function restless(at: number, channel: number): Step[] {
+  const published = [190, 195, 200, 202, 205, 210, 220].map((after): Step => ({ at: at + after, do: 'serverPublish', count: 1, channel }));
+  return [
+    { at, do: 'subscribe', channel, eager: false },
+    { at: at + 200, do: 'unsubscribe', channel },
+    { at: at + 201, do: 'subscribe', channel, eager: false },
+    ...published,
+  ];
+}
+
 function work(random: Random, at: number): Step {
   const channel = random.between(0, 2);
-  const count = random.chance(0.1) ? random.between(20, 400) : random.between(1, 8);
+  const count = random.chance(0.005) ? random.between(1_000, 1_500) : random.chance(0.1) ? random.between(20, 400) : random.between(1, 8);
   return random.pick<() => Step>([
     () => ({ at, do: 'send', count, how: 'plain' }),
     () => ({ at, do: 'send', count, how: 'plain' }),

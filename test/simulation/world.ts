@@ -178,7 +178,7 @@ class World {
       },
       heartbeat: { interval: 5_000, timeout: 3_000 },
       sessions: this.#subject.sessions && { ttl: TTL },
-      limits: { buffered: 60_000 },
+      limits: { buffered: 300_000 },
       createId: () => `${Math.floor(random.next() * 2 ** 48)}`,
       onerror: (error) => this.#reported(error),
       handlers: {
@@ -194,7 +194,7 @@ class World {
       },
       authorize: ({ action, channel }) => {
         // Right behind the confirmation, in the same message.
-        if (action === 'subscribe' && this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1))));
+        if (action === 'subscribe' && this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1)), true));
         return true;
       },
     });
@@ -542,9 +542,11 @@ class World {
     this.#subscriptions.set(number, unsubscribe);
   }
 
-  #publish(number: number): void {
+  /** @param isConfirmed whether the server knows that the client is subscribed, though the client may not know it yet */
+  #publish(number: number, isConfirmed = this.#channel(number).state.status === 'subscribed'): void {
     const name = `news-${number}`;
-    this.#oracle.published(name, (message) => this.#host?.publish(name, message) ?? 0, this.#servers);
+    const publish = (message: number) => this.#host?.publish(name, message) ?? 0;
+    this.#oracle.published(name, (message) => (publish(message) > 0 && isConfirmed ? 1 : 0), this.#servers);
   }
 
   /** The process ends, politely or not, and another one starts which knows nothing. */
@@ -577,6 +579,7 @@ class World {
   #thaw(says: boolean): void {
     if (!this.#page.isFrozen) return;
     this.#page.thaw();
+    if (this.#openSince < Infinity) this.#openSince = this.#timeline.now; // nothing was heard meanwhile
     if (says) this.#say('thawed');
   }
 
