@@ -14,7 +14,12 @@ export class Archive {
   /** By writer; `latest` is the highest number so far. */
   readonly #arrivals = new Map<string, typeof NOTHING>();
 
-  /** Counts a message, and keeps it; one that is there already is not kept again. Throws CallError at what is no message. */
+  /** Throws CallError at what is no message. */
+  check(data: unknown): void {
+    read(data);
+  }
+
+  /** Counts a message that was published, and keeps it; one that is there already is not kept again. */
   keep(data: unknown): void {
     const message = read(data);
     const { id, from, number } = message;

@@ -47,13 +47,14 @@ export class Backend {
     const run = randomUUID();
     const broker = new MemoryBroker();
     const offset = () => broker.history('room').position?.offset;
+    broker.subscribe('room', ({ payload }) => archive.keep(JSON.parse(String(payload))));
     this.#live = createServer<Demo>({
       broker,
       server: this.#http,
       path: '/live',
       heartbeat: { interval: 2_000, timeout: 2_000 }, // short, for the show
       authorize: ({ action, data }) => {
-        if (action === 'publish') archive.keep(data);
+        if (action === 'publish') archive.check(data);
         return true;
       },
       handlers: {

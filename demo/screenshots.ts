@@ -37,7 +37,7 @@ const pictures: Picture[] = [
       await page.type('Is the reef still there?');
       await page.press('drop');
       await page.sendTen();
-      await page.verdict('good', 'All 11 messages arrived, each once.');
+      await page.verdict('good', 'All 11 messages arrived, each once, in order.');
       await page.page.click('#grow');
       await page.says('step', 'Step 20 of 40');
     },

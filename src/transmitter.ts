@@ -155,13 +155,32 @@ export class Transmitter {
     if (socket?.readyState !== OPEN) return;
     // Told last: whoever is told about a drop may close or replace the connection.
     const drops: (() => void)[] = [];
-    const { clock } = this.#host;
     this.#line?.flush();
+    let isHeld = true;
+    // A socket that gets rid of it at once can have more at once.
+    while (isHeld) {
+      isHeld = this.#fill(drops, isLast ? Infinity : HIGH_WATER - socket.bufferedAmount);
+      this.#write(socket);
+      if (isHeld && socket.bufferedAmount >= HIGH_WATER) {
+        this.#lookLater();
+        break;
+      }
+    }
+    if (!isHeld) this.#pace = PACE;
+    drops.push(...(this.#line?.news() ?? []));
+    for (const drop of drops) drop();
+  }
+
+  /** Takes as much from the outbox as may be written; true when there is more, and no room for it in the socket. */
+  #fill(drops: (() => void)[], room: number): boolean {
+    let isHeld = false;
+    const fits = ({ value, bytes }: Entry<Posting>) => {
+      if (!this.#hasRoom(value, bytes)) return false;
+      isHeld = this.#batch.bytes >= room;
+      return !isHeld;
+    };
     while (!this.#paused) {
-      const { entry, drops: expired } = this.#outbox.take(
-        clock.now(),
-        ({ value, bytes }) => this.#hasRoom(value, bytes) && (isLast || this.#isSwift(socket)),
-      );
+      const { entry, drops: expired } = this.#outbox.take(this.#host.clock.now(), fits);
       drops.push(() => this.#report(expired));
       if (!entry) break;
       const { value } = entry;
@@ -169,12 +188,23 @@ export class Transmitter {
       if (this.#readmitted.delete(value) && value.again && value.again() === undefined) drops.push(() => value.dropped('expired', LOST));
       else this.#transmit(value, drops);
     }
-    drops.push(...(this.#line?.news() ?? []));
+    return isHeld;
+  }
+
+  #write(socket: WebSocketLike): void {
     for (const message of this.#batch.take()) {
       this.#host.sent(bytesOf(message));
       guarded(() => socket.send(message));
     }
-    for (const drop of drops) drop();
+  }
+
+  /** The socket has enough to do: what waits goes on waiting, where it can still be taken back, and is not lost with the connection. */
+  #lookLater(): void {
+    this.#pacing ??= this.#host.clock.setTimeout(() => {
+      this.#pacing = undefined;
+      guarded(() => this.flush());
+    }, this.#pace);
+    this.#pace = Math.min(2 * this.#pace, SLOWEST);
   }
 
   /** What waits, and what is written and not acknowledged. */
@@ -226,20 +256,6 @@ export class Transmitter {
     const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
     else if (!line) posting.sent();
-  }
-
-  /** Whether the socket gets rid of what it has: if not, what waits goes on waiting, where it can still be taken back, and is not lost. */
-  #isSwift(socket: WebSocketLike): boolean {
-    if (socket.bufferedAmount + this.#batch.bytes < HIGH_WATER) {
-      this.#pace = PACE;
-      return true;
-    }
-    this.#pacing ??= this.#host.clock.setTimeout(() => {
-      this.#pacing = undefined;
-      guarded(() => this.flush());
-    }, this.#pace);
-    this.#pace = Math.min(2 * this.#pace, SLOWEST);
-    return false;
   }
 
   #hasRoom({ volatile }: Posting, bytes: number): boolean {

@@ -245,6 +245,17 @@ describe('a reload in the middle', () => {
     expect(await page.counts()).toMatchObject({ typed: 11, acknowledged: 11, received: 11, again: 10 });
   });
 
+  test('of messages that have arrived, and nobody could say so, publishes nothing twice', async () => {
+    const page = await open();
+    demo.proxy.hole('down');
+    await page.sendTen();
+    await arrived(page, 10);
+    await page.page.reload();
+    await page.verdict('good', 'All 10 messages arrived, each once, in order.');
+    expect(await page.counts()).toMatchObject({ typed: 10, acknowledged: 10, received: 10, again: 10 });
+    expect(demo.backend.archive.arrivals(await page.me())).toEqual({ messages: 10, again: 0, late: 0 });
+  });
+
   test('of messages that still wait keeps them', async () => {
     const page = await open();
     await demo.backend.shutDown();
@@ -509,7 +520,7 @@ describe('the page admits', () => {
 
   test('that the server refuses a message', async () => {
     const page = await open();
-    demo.backend.archive.keep = () => {
+    demo.backend.archive.check = () => {
       throw new Error('the disk is full');
     };
     const errors: unknown[] = [];
