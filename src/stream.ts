@@ -140,6 +140,7 @@ class Items<T> implements Stream<T> {
       this.#isOver = true;
     });
     this.arrived = cursor;
+    this.hasCursor = cursor !== undefined; // who gives one says that the handler knows them
   }
 
   /** It is asked for: returns how many items may come. */

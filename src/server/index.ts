@@ -2,7 +2,7 @@
  * The reference server, in Node on the `ws` package, and the same without sockets.
  *
  * - The server: {@link createServer}, {@link ServerOptions}, {@link ServerLimits}, {@link SessionLimits}, {@link Server}, {@link ShutdownOptions}
- * - What it does: {@link Handlers}, {@link HandlerContext}, {@link ServerClient}, {@link Authorization}, {@link PeerRequest}
+ * - What it does: {@link Handlers}, {@link HandlerContext}, {@link Answer}, {@link ServerClient}, {@link Authorization}, {@link PeerRequest}
  * - The same without sockets, for tests and other servers: {@link Host}, {@link HostOptions}, {@link Peer}, {@link Port}
  * - What several servers share: {@link Broker}, {@link MemoryBroker}, {@link MemoryBrokerOptions}, {@link HistoryLimits},
  *   {@link IdempotencyLimits}, {@link Position}, {@link Missed}, {@link Publication}, {@link BrokerMessage}, {@link Begun}, {@link Outcome}
@@ -32,6 +32,6 @@ export type { HistoryLimits } from './history.ts';
 export { Host, type Port, type ShutdownOptions } from './host.ts';
 export type { IdempotencyLimits } from './idempotency.ts';
 export { MemoryBroker, type MemoryBrokerOptions } from './memory-broker.ts';
-export type { Authorization, HandlerContext, Handlers, HostOptions, PeerRequest, ServerLimits } from './options.ts';
+export type { Answer, Authorization, HandlerContext, Handlers, HostOptions, PeerRequest, ServerLimits } from './options.ts';
 export { createServer, type Server, type ServerOptions } from './server.ts';
 export type { SessionLimits } from './sessions.ts';

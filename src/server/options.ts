@@ -4,6 +4,7 @@ import { atLeast, type Check, Checker, callback, count, has, object, period } fr
 import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
 import { MAX_DELAY } from '../core/backoff.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
+import type { StreamItem } from '../streaming.ts';
 import type { Broker } from './broker.ts';
 import type { ServerClient } from './client.ts';
 import { MemoryBroker } from './memory-broker.ts';
@@ -43,6 +44,9 @@ export interface Authorization<C extends Contract = Anything> {
   readonly data?: unknown;
 }
 
+/** What a handler returns: the result, now or later; for a stream its items, with cursors or without. */
+export type Answer<R> = [R] extends [AsyncIterable<infer T>] ? AsyncIterable<T | StreamItem<T>> : R | Promise<R>;
+
 /**
  * What the server does, by name.
  *
@@ -69,7 +73,7 @@ export interface Handlers<C extends Contract = Anything> {
     readonly [M in keyof Methods<C, 'server'>]?: (
       params: Params<Methods<C, 'server'>, M>,
       context: HandlerContext<C>,
-    ) => Result<Methods<C, 'server'>, M> | Promise<Result<Methods<C, 'server'>, M>>;
+    ) => Answer<Result<Methods<C, 'server'>, M>>;
   };
   /** Takes events, with the data and the `client` that sent it. What a handler throws is reported to `onerror`. */
   readonly events?: {
@@ -128,7 +132,7 @@ export interface HostOptions<C extends Contract = Anything> {
    */
   readonly authenticate?: (token: unknown, request: PeerRequest) => unknown;
   /**
-   * Whether a client may subscribe or publish. `false` is PERMISSION_DENIED, a {@link CallError} says it in its own words, anything else
+   * Whether a client may subscribe or publish; asked again for a message that is sent again, so that nothing is to be counted here. `false` is PERMISSION_DENIED, a {@link CallError} says it in its own words, anything else
    * that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
    */
   readonly authorize?: (what: Authorization<C>) => boolean | Promise<boolean>;

@@ -13,6 +13,7 @@ import {
   type Server,
   type ServerClient,
   type ServerOptions,
+  StreamItem,
   UnauthorizedError,
 } from 'holdfast/server';
 import { WebSocket as WS } from 'ws';
@@ -138,3 +139,16 @@ port.closed();
 // Both ends of one contract, over the sockets of ws.
 const client = new Client<Chat>('ws://localhost', { createSocket: (url, protocols) => new WS(url, protocols) });
 client.call('history', { before: 5 }).then((messages) => same<typeof messages, Message[]>(true));
+
+// Streams: items as the contract says, with cursors or without.
+type Growing = { server: { methods: { grow(to: number): AsyncIterable<number> } } };
+createServer<Growing>({
+  port: 0,
+  handlers: {
+    methods: {
+      async *grow(to, { cursor }) {
+        for (let i = Number(cursor ?? 0) + 1; i <= to; i++) yield i % 2 === 0 ? i : new StreamItem(i, i);
+      },
+    },
+  },
+});
