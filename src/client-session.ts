@@ -96,9 +96,10 @@ export class ClientSession {
 
   /** It is over: what can be sent again goes back to the outbox, in old order, and the rest is lost, and told so. */
   lose(mayAsk: boolean): void {
-    const { host, line } = { host: this.#host, line: this.#line };
+    const host = this.#host;
+    const hadSession = this.exists;
     const unacknowledged = this.#end();
-    const asked = host.lost(mayAsk && line !== undefined);
+    const asked = host.lost(mayAsk && hadSession);
     const known = new Set(unacknowledged);
     const again = new Set(asked);
     const lost = new SessionLostError('The session was lost before it was acknowledged: it may have arrived or not', true);

@@ -28,6 +28,9 @@ export interface PublishingHost {
   unconfirmed(): void;
 }
 
+/** Reasons that say nothing of whether it arrived before. */
+const UNKNOWN: readonly DropCause[] = ['closed', 'expired', 'session-lost'];
+
 /** Publishes. Throws what cannot be sent, or has no room. */
 export function publish(host: PublishingHost, channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
   const { ttl = Infinity, key, priority, idempotent = false } = checkEach(options, 'publish');
@@ -43,7 +46,6 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
   });
   const drop = (reason: DropCause, error: Error) => {
     if (ticket.status === 'dropped') return; // told already, or taken back
-    if (ticket.status === 'sent' && reason === 'closed') return; // it was written, in a session before
     ticket.dropped(error);
     host.dropped('publish', channel, decodePayload(payload), reason, error);
   };
@@ -74,7 +76,8 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
           since = host.clock.now();
           ticket.sent();
         },
-        dropped: drop,
+        // Written before, in a session that is lost, it may have arrived: what is known is told by its end.
+        dropped: (reason, error) => (ticket.status === 'sent' && UNKNOWN.includes(reason) ? undefined : drop(reason, error)),
         again: (received) => {
           isLost = !host.resends && !received;
           if (!host.resends) return undefined;

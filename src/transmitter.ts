@@ -39,8 +39,6 @@ const WHY = {
   replaced: () => new HoldfastError('REPLACED', 'A newer one with the same key took its place'),
 } as const;
 
-const LOST = new SessionLostError('The session was lost before it was answered: it may have been executed or not', true);
-
 export class Transmitter {
   readonly #host: TransmitterHost;
   readonly #outbox: Outbox<Posting>;
@@ -185,7 +183,8 @@ export class Transmitter {
       if (!entry) break;
       const { value } = entry;
       // What this server does not remember is not asked again.
-      if (this.#readmitted.delete(value) && value.again && value.again() === undefined) drops.push(() => value.dropped('expired', LOST));
+      if (this.#readmitted.delete(value) && value.again && value.again() === undefined)
+        drops.push(() => value.dropped('session-lost', lost()));
       else this.#transmit(value, drops);
     }
     return isHeld;
@@ -272,6 +271,13 @@ export class Transmitter {
   }
 
   #report(drops: readonly Dropped<Posting>[], closed: ClosedError = new ClosedError()): void {
-    for (const { value, reason } of drops) value.dropped(reason, reason === 'closed' ? closed : WHY[reason]());
+    for (const { value, reason } of drops) {
+      this.#readmitted.delete(value);
+      value.dropped(reason, reason === 'closed' ? closed : WHY[reason]());
+    }
   }
+}
+
+function lost(): SessionLostError {
+  return new SessionLostError('The session was lost before it was answered: it may have been executed or not', true);
 }

@@ -98,14 +98,6 @@ export class ServerConnection {
     return this.#client;
   }
 
-  get isOpen(): boolean {
-    return this.#phase === 'open';
-  }
-
-  get isDraining(): boolean {
-    return this.#draining;
-  }
-
   get #isOver(): boolean {
     return this.#phase === 'closing' || this.#phase === 'gone';
   }
@@ -113,11 +105,6 @@ export class ServerConnection {
   /** What both sides offer. */
   get features(): readonly string[] {
     return this.#outbound.features;
-  }
-
-  /** The largest message that the client takes, in bytes. */
-  get limit(): number {
-    return this.#outbound.limit;
   }
 
   /** Writes a frame that belongs to this connection; returns why not, when it is larger than the client takes. */

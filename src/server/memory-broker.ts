@@ -3,6 +3,7 @@
 import { atLeast, type Check, Checker, callback, has, object, period, show } from '../checks.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
 import type { Begun, Broker, BrokerMessage, Missed, Outcome, Position, Publication } from './broker.ts';
+import { createId, log } from './defaults.ts';
 import { Histories, type HistoryLimits } from './history.ts';
 import { Executions, type IdempotencyLimits } from './idempotency.ts';
 
@@ -80,7 +81,7 @@ function settle(options: MemoryBrokerOptions): Settings {
   const idempotency = { ...IDEMPOTENCY, ...checker.given(options.idempotency, idempotencyChecks, 'idempotency.') };
   const limits = typeof history === 'object' ? checker.given(history, historyChecks, 'history.') : {};
   checker.warn();
-  const settings = { historyBytes: 64 * 1_024 * 1_024, createId: randomId, onerror: log, clock: systemClock, ...given, idempotency };
+  const settings = { historyBytes: 64 * 1_024 * 1_024, createId, onerror: log, clock: systemClock, ...given, idempotency };
   if (history === false) return { ...settings, limitsOf: () => undefined };
   const all = { ...HISTORY, ...limits };
   return { ...settings, limitsOf: typeof history === 'function' ? (channel) => checked(history(channel)) : () => all };
@@ -94,18 +95,10 @@ function checked(said: Partial<HistoryLimits> | false | undefined): HistoryLimit
   return { ...HISTORY, ...checker.given(said, historyChecks, 'history(channel).') };
 }
 
-function randomId(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex');
-}
-
 function idOf(createId: () => string): string {
   const id: unknown = createId();
   if (typeof id !== 'string') throw new TypeError(`createId returned ${show(id)}; it returns a string`);
   return id;
-}
-
-function log(error: unknown, where: string): void {
-  console.error(`Holdfast: ${where} failed:`, error);
 }
 
 interface Subscription {

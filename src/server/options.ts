@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../io/clock.ts';
 import type { StreamItem } from '../streaming.ts';
 import type { Broker } from './broker.ts';
 import type { ServerClient } from './client.ts';
+import { createId, log } from './defaults.ts';
 import { MemoryBroker } from './memory-broker.ts';
 import type { SessionLimits } from './sessions.ts';
 
@@ -264,16 +265,6 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
       ...limits,
     },
   };
-}
-
-/** 128 random bits, in hexadecimal. */
-function createId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function log(error: unknown, where: string): void {
-  console.error(`Holdfast: ${where} failed:`, error);
 }
 
 /** A reporter that fails is the last that could be told about. */

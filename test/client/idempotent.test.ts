@@ -311,6 +311,18 @@ describe('a server that remembers nothing', () => {
     expect(told(s.news())).toEqual([]);
     expect(await call).toBeInstanceOf(SessionLostError);
   });
+
+  it('is no drop for a message that was written before: nobody knows what came of it', async () => {
+    const s = handServer();
+    await s.welcomes({ idempotency: 60_000 });
+    const receipt = s.client.channel('a').publish(1, { idempotent: true });
+    await s.clock.advance(0);
+    await s.cuts(4_422);
+    s.news();
+    await s.welcomes(another({ idempotency: 0 }));
+    await expect(receipt.acknowledged).rejects.toBeInstanceOf(SessionLostError);
+    expect([told(s.news()), receipt.status, s.client.stats.unconfirmed, s.client.stats.dropped]).toEqual([[], 'sent', 1, 0]);
+  });
 });
 
 describe('what is asked again', () => {

@@ -214,7 +214,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'the calls of a lost session settle',
     file: 'client-session.ts',
-    find: 'const asked = host.lost(mayAsk && line !== undefined);',
+    find: 'const asked = host.lost(mayAsk && hadSession);',
     replace: 'const asked: Posting[] = [];',
   },
   {
