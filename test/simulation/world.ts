@@ -1,7 +1,7 @@
 /** One simulated world: a real client, a real server, a network between them, one thread, one line of time. */
 
 import { Client } from '../../src/client.ts';
-import { CallError, ClosedError, SessionLostError, TimeoutError } from '../../src/errors.ts';
+import { CallError, ClosedError, QueueFullError, SessionLostError, TimeoutError } from '../../src/errors.ts';
 import type { LifecycleSignal } from '../../src/io/lifecycle.ts';
 import type { Receipt } from '../../src/receipt.ts';
 import type { ServerClient } from '../../src/server/client.ts';
@@ -356,7 +356,8 @@ class World {
       ...(how === 'priority' && { priority: 1 }),
     };
     this.#oracle.sent(id, how);
-    const receipt = this.#sender.send('note', { id }, options);
+    const receipt = this.#accepted(id, () => this.#sender.send('note', { id }, options));
+    if (!receipt) return;
     if (how === 'volatile' || !this.#subject.sessions) return; // nobody acknowledges
     receipt.acknowledged.then(
       () => this.#oracle.acknowledged(id),
@@ -366,6 +367,18 @@ class World {
         this.#oracle.unknown(id, error instanceof ClosedError);
       },
     );
+  }
+
+  /** What `send` returns, unless the outbox is full. */
+  #accepted(id: number, send: () => Receipt): Receipt | undefined {
+    try {
+      return send();
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) throw error;
+      this.#log(`no room for ${id}`);
+      this.#oracle.dropped(id);
+      return undefined;
+    }
   }
 
   #serverSend(peer: ServerClient | undefined): void {
@@ -413,7 +426,7 @@ class World {
       case 'publish':
         for (let i = 0; i < step.count; i++) {
           const { idempotent } = step;
-          const publish = (call: string) => this.#client.channel('talk').publish({ call }, { idempotent }).acknowledged;
+          const publish = async (call: string) => this.#client.channel('talk').publish({ call }, { idempotent }).acknowledged;
           this.#follow('publish', publish, { idempotent });
         }
         break;
@@ -514,7 +527,8 @@ class World {
       this.#oracle.left(name, 'ended');
     } catch (error) {
       this.#log(`${name} ${error instanceof Error ? error.name : error}`);
-      this.#oracle.left(name, error instanceof SessionLostError || error instanceof ClosedError ? 'lost' : 'failed');
+      const isExcused = [SessionLostError, ClosedError, QueueFullError].some((excuse) => error instanceof excuse);
+      this.#oracle.left(name, isExcused ? 'lost' : 'failed');
     }
   }
 
@@ -650,6 +664,7 @@ class Expected extends Error {}
 
 function outcomeOf(error: unknown): 'refused' | 'maybe' | 'never' | 'aborted' {
   if (error instanceof CallError) return 'refused';
+  if (error instanceof QueueFullError) return 'never';
   if (error instanceof SessionLostError || error instanceof TimeoutError) return error.maybeExecuted ? 'maybe' : 'never';
   return error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'maybe';
 }
