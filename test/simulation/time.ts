@@ -4,6 +4,8 @@ import type { Clock } from '../../src/io/clock.ts';
 
 interface Event {
   readonly at: number;
+  /** When it was to happen, had it not been held back. */
+  readonly due: number;
   readonly order: number;
   readonly act: () => void;
   readonly owner: SimClock | undefined;
@@ -18,9 +20,15 @@ export class Timeline {
 
   /** Plans something. What belongs to a party that is frozen by then is held back until it thaws. */
   at(time: number, act: () => void, owner?: SimClock): Event {
-    const event: Event = { at: Math.max(time, this.now), order: this.#order++, act, owner, cancelled: false };
+    const at = Math.max(time, this.now);
+    const event: Event = { at, due: at, order: this.#order++, act, owner, cancelled: false };
     this.#push(event);
     return event;
+  }
+
+  /** Plans what was held back: now, and ahead of everything that becomes due only now. */
+  late(event: Event): void {
+    this.#push({ ...event, at: this.now });
   }
 
   /** Makes the next thing happen; false when there is none until then. */
@@ -29,7 +37,7 @@ export class Timeline {
       this.#pop();
       if (event.cancelled) continue;
       this.now = event.at;
-      if (event.owner?.isFrozen) event.owner.hold(event.act);
+      if (event.owner?.isFrozen) event.owner.hold(event);
       else event.act();
       return true;
     }
@@ -63,13 +71,13 @@ export class Timeline {
 }
 
 function before(a: Event, b: Event): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
+  return a.at < b.at || (a.at === b.at && (a.due < b.due || (a.due === b.due && a.order < b.order)));
 }
 
 /** The clock of one party. Frozen, nothing of it happens; thawed, what was due happens at once, late. */
 export class SimClock implements Clock {
   readonly #timeline: Timeline;
-  #held: (() => void)[] | undefined;
+  #held: Event[] | undefined;
   #skew = 0;
   /** Timers that wait. */
   pending = 0;
@@ -102,11 +110,11 @@ export class SimClock implements Clock {
   thaw(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const act of held) this.#timeline.at(this.#timeline.now, act, this);
+    for (const event of held) this.#timeline.late(event);
   }
 
-  hold(act: () => void): void {
-    this.#held?.push(act);
+  hold(event: Event): void {
+    this.#held?.push(event);
   }
 
   setTimeout(callback: () => void, delay: number): unknown {
