@@ -37,7 +37,7 @@ export type DropCause =
 /** What is to be written: the frame is made at that moment, since only then its id and the time left are known. */
 export interface Posting {
   /** What it is to whoever sent it, and its name there. */
-  readonly kind: 'event' | 'call' | 'publish';
+  readonly kind: 'event' | 'call' | 'publish' | 'upload';
   readonly name: string;
   readonly payload: Payload | undefined;
   /** What the server has to offer for it. */
@@ -103,6 +103,8 @@ export interface Question {
   cancelled?(): void;
   /** An item of a streamed answer came; false when it was not granted. */
   item?(data: unknown, cursor: unknown): boolean;
+  /** So many more items of an upload are welcome; false when that is more than anybody may grant. */
+  granted?(count: number): boolean;
 }
 
 /** What a caller needs of the connection it calls on. */
@@ -165,6 +167,15 @@ export class Caller {
    */
   item(id: number, data: unknown, cursor: unknown): void {
     if (this.#calls.get(id)?.item(data, cursor) === false) throw new ProtocolError('An item came without credit');
+  }
+
+  /**
+   * More items of an upload are welcome.
+   *
+   * @throws ProtocolError at more than anybody may grant
+   */
+  grant(id: number, count: number): void {
+    if (this.#calls.get(id)?.granted(count) === false) throw new ProtocolError('That is too much credit');
   }
 
   /** The connection is gone, and the session goes on: what belonged to the connection alone will not be answered. */
@@ -264,6 +275,10 @@ class Asked {
 
   item(data: unknown, cursor: unknown): boolean {
     return this.#question.item?.(data, cursor) === true;
+  }
+
+  granted(count: number): boolean {
+    return this.#question.granted?.(count) !== false;
   }
 
   succeed(result: unknown): void {

@@ -1,9 +1,9 @@
 /** A channel: what others publish, as events, to handlers, or in a `for await` loop. It sees the client as a small {@link ChannelHost}. */
 
-import type { Waiting } from './caller.ts';
+import type { Question, Waiting } from './caller.ts';
 import { show } from './checks.ts';
 import type { ChannelState } from './core/subscriptions.ts';
-import { ClosedError } from './errors.ts';
+import { ClosedError, type UnsupportedError } from './errors.ts';
 import { OurEventTarget } from './event-target.ts';
 import { ChannelMessageEvent, ChannelStateEvent, GapEvent } from './events.ts';
 import type { Clock } from './io/clock.ts';
@@ -13,6 +13,8 @@ import { Outcome } from './outcome.ts';
 import type { Receipt } from './receipt.ts';
 import { guarded } from './report.ts';
 import { encodePayload } from './wire/codec.ts';
+import type { ServerFrame } from './wire/frames.ts';
+import type { Capabilities } from './wire/protocol.ts';
 
 /** What is known about a message beside its data. */
 export interface MessageInfo {
@@ -72,6 +74,10 @@ export interface ChannelHost {
   readonly iteratorBuffer: number;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Why the server does not do it; undefined where it does. */
+  unsupported(capability: keyof Capabilities): UnsupportedError | undefined;
+  /** Asks about a channel, on this connection alone. */
+  ask(channel: string, question: Pick<Question, 'what' | 'frame'> & Partial<Question>): Promise<unknown>;
   /** Nobody wants the channel any more: unless that changes within the tick, the server is told. */
   idle(channel: Channel): void;
   stateOf(channel: string): ChannelState;
@@ -83,11 +89,15 @@ export interface ChannelHost {
   failed(error: Error): void;
 }
 
-interface Listener<T> {
+/** What listens to a channel. */
+export interface ChannelListener<T> {
   message(data: T, info: MessageInfo): void;
+  /** It is confirmed, on this connection. */
   ready(): void;
   /** Messages may be missing here. */
   gap?(): void;
+  /** Who is there has changed. */
+  presence?(frame: Extract<ServerFrame, { type: 'presence' }>): void;
   /** Nobody listens any more. */
   removed?(): void;
   failed(error: Error): void;
@@ -114,7 +124,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   readonly #host: ChannelHost;
   /** JSON of what the server is told when it is subscribed. */
   #params: string | undefined;
-  readonly #listeners = new Set<Listener<T>>();
+  readonly #listeners = new Set<ChannelListener<T>>();
   #confirmed = false;
 
   /** @internal Made by `client.channel(name)`. */
@@ -182,7 +192,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     if (load !== undefined && typeof load !== 'function') throw new TypeError(`Option "load" got ${show(load)}; it takes a function`);
     const ready = new Outcome<void>();
     const message = (data: T, info: MessageInfo) => void guarded(() => handler?.(data, info));
-    const listener: Listener<T> = {
+    const listener: ChannelListener<T> = {
       message,
       ready: () => ready.succeed(),
       failed: (error) => ready.fail(error),
@@ -240,7 +250,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     const iterator = new MessageIterator<T>(this.#host.iteratorBuffer, () => this.#remove(listener));
-    const listener: Listener<T> = {
+    const listener: ChannelListener<T> = {
       message: (data) => {
         for (const lost of iterator.push(data)) {
           this.#host.overflowed(this.name, lost);
@@ -253,6 +263,22 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     };
     this.#add(listener);
     return iterator;
+  }
+
+  /** @internal The client that it belongs to. */
+  get host(): ChannelHost {
+    return this.#host;
+  }
+
+  /** @internal Listens, until what it returns is called. */
+  listen(listener: ChannelListener<T>): () => void {
+    this.#add(listener);
+    return () => this.#remove(listener);
+  }
+
+  /** @internal Who is there has changed. */
+  presence(frame: Extract<ServerFrame, { type: 'presence' }>): void {
+    for (const listener of [...this.#listeners]) listener.presence?.(frame);
   }
 
   /** @internal A message came in on a confirmed subscription. */
@@ -287,7 +313,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   }
 
   /** How a handler listens that starts from a snapshot. */
-  #loading(load: Load, message: Listener<T>['message'], ready: Outcome<void>): Listener<T> {
+  #loading(load: Load, message: ChannelListener<T>['message'], ready: Outcome<void>): ChannelListener<T> {
     const { clock, random, iteratorBuffer } = this.#host;
     const failed = (error: unknown) => this.#host.failed(error instanceof Error ? error : new Error(String(error)));
     const loader = new Loader<T>({ channel: this.name, clock, random, limit: iteratorBuffer, load, message, failed });
@@ -317,14 +343,14 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     };
   }
 
-  #add(listener: Listener<T>): void {
+  #add(listener: ChannelListener<T>): void {
     this.#listeners.add(listener);
     this.#host.want(this.name, this.#params === undefined ? undefined : JSON.parse(this.#params));
     if (this.#host.isOver) return listener.closed(undefined);
     if (this.state.status === 'subscribed') listener.ready();
   }
 
-  #remove(listener: Listener<T>): void {
+  #remove(listener: ChannelListener<T>): void {
     if (!this.#listeners.delete(listener)) return;
     listener.removed?.();
     if (!this.isWanted) this.#host.idle(this as Channel);

@@ -10,6 +10,7 @@ import { type PublishingHost, publish } from './publishing.ts';
 import type { Receipt } from './receipt.ts';
 import { callError } from './wire/errors.ts';
 import type { Declaration, SubscribeResult } from './wire/frames.ts';
+import type { Capabilities } from './wire/protocol.ts';
 
 /** What the channels need of the client. */
 export interface ChannelsHost extends PublishingHost {
@@ -20,8 +21,8 @@ export interface ChannelsHost extends PublishingHost {
   readonly timeout: number;
   /** Whether there is a connection. */
   isOpen(): boolean;
-  /** Why the server has no channels; undefined where it has them. */
-  unsupported(): UnsupportedError | undefined;
+  /** Why the server does not do it; undefined where it does. */
+  unsupported(capability: keyof Capabilities): UnsupportedError | undefined;
   ask(question: Question): Promise<unknown>;
   dropped(kind: 'publish' | 'message', name: string, data: unknown, reason: DropCause, error?: Error): void;
   /** A channel was refused, or ended. */
@@ -115,7 +116,8 @@ export class ChannelDirectory implements ChannelHost {
   deliver(frame: Exclude<Delivery, { type: 'event' }>): void {
     const { channel } = frame;
     if (frame.type === 'unsubscribe') this.#ended(channel, frame.resubscribe ? undefined : callError(frame.error ?? { code: 'ABORTED' }));
-    else this.#received(frame);
+    else if (frame.type === 'message') this.#received(frame);
+    else if (this.stateOf(channel).status === 'subscribed') this.#channels.get(channel)?.presence(frame);
   }
 
   #received({ channel, data, offset, from }: Extract<Delivery, { type: 'message' }>): void {
@@ -139,9 +141,17 @@ export class ChannelDirectory implements ChannelHost {
     const before = this.stateOf(channel);
     this.#subscriptions.want(channel, params);
     if (before.status === 'idle' || before.status === 'failed') this.#changed(channel, false);
-    if (this.#host.unsupported()) return this.#askAll();
+    if (this.unsupported('channels')) return this.#askAll();
     // At the end of the task: what is subscribed and given up in it is never asked for.
     if (this.#host.isOpen()) queueMicrotask(() => this.#askAll());
+  }
+
+  unsupported(capability: keyof Capabilities): UnsupportedError | undefined {
+    return this.#host.unsupported(capability);
+  }
+
+  ask(channel: string, question: Parameters<ChannelHost['ask']>[1]): Promise<unknown> {
+    return this.#host.ask({ name: channel, payload: undefined, timeout: this.#host.timeout, waiting: { direct: true }, ...question });
   }
 
   publish(channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
@@ -169,7 +179,7 @@ export class ChannelDirectory implements ChannelHost {
   }
 
   #askAll(): void {
-    const unsupported = this.#host.unsupported();
+    const unsupported = this.unsupported('channels');
     if (!this.#host.isOpen() && !unsupported) return;
     for (const wish of this.#subscriptions.ask()) {
       const { channel } = wish;
@@ -182,24 +192,17 @@ export class ChannelDirectory implements ChannelHost {
         const current = this.#refused(wish, asCallError(error));
         if (current && error instanceof TimeoutError) this.#unsubscribe(channel); // should the server say yes after all
       };
-      this.#host
-        .ask({
-          name: channel,
-          what: `the subscription to ${channel}`,
-          payload: undefined,
-          timeout: this.#host.timeout,
-          waiting: { direct: true },
-          frame: (id) => ({ type: 'subscribe', id, ...declarationOf(wish) }),
-          done: (result) => this.#confirmed(wish, Object(result) as Confirmed),
-        })
-        .catch(failed);
+      this.ask(channel, {
+        what: `the subscription to ${channel}`,
+        frame: (id) => ({ type: 'subscribe', id, ...declarationOf(wish) }),
+        done: (result) => this.#confirmed(wish, Object(result) as Confirmed),
+      }).catch(failed);
     }
   }
 
   #unsubscribe(channel: string): void {
     const frame = (id: number) => ({ type: 'unsubscribe', id, channel }) as const;
-    const question = { name: channel, what: `leaving ${channel}`, payload: undefined, timeout: Infinity, waiting: { direct: true }, frame };
-    this.#host.ask(question).catch(() => {}); // it has left in any case
+    this.ask(channel, { what: `leaving ${channel}`, timeout: Infinity, frame }).catch(() => {}); // it has left in any case
   }
 
   #refused(wish: Wish, error: HoldfastError<string>): boolean {

@@ -26,7 +26,7 @@ export interface SessionHost extends LineHost {
 /** Frames that say how far the server is. */
 const TELLING: readonly string[] = ['ack', 'ping', 'pong', 'bye'];
 /** Frames that have a number wherever there is a session. */
-const TRACKED: readonly string[] = ['request', 'cancel', 'item', 'end', 'credit'];
+const TRACKED: readonly string[] = ['request', 'cancel', 'item', 'end', 'credit', 'grant'];
 
 export class ClientSession {
   readonly #host: SessionHost;

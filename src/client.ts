@@ -100,7 +100,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
       closed: () => this.#closed,
-      unsupported: () => (this.capabilities.channels ? undefined : new UnsupportedError('channels', this.#settings.protocol.name)),
+      unsupported: (what) => (this.capabilities[what] ? undefined : new UnsupportedError(what, this.#settings.protocol.name)),
       encode: encodeData,
       dropped: (...drop) => this.#dropped(...drop),
       failed: (error) => this.dispatchEvent(new ClientErrorEvent(error)),
@@ -479,7 +479,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   }
 
   #deliver(frame: Delivery): void {
-    if (frame.type !== 'unsubscribe') this.#counts.received++;
+    if (frame.type === 'event' || frame.type === 'message') this.#counts.received++;
     if (frame.type !== 'event') return this.#channels.deliver(frame);
     if (!this.#listeners.deliver(frame.name, frame.data)) this.dispatchEvent(new UnhandledEvent('event', frame.name, frame.data));
   }

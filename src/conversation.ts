@@ -28,7 +28,7 @@ import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } f
 import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
-export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' }>;
+export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' | 'presence' }>;
 
 /** Who listens to a conversation. */
 export interface ConversationHost {
@@ -390,12 +390,16 @@ export class Conversation {
       case 'credit':
         this.#responder.credit(frame.id, frame.count);
         break;
+      case 'grant':
+        this.#caller.grant(frame.id, frame.count);
+        break;
       case 'bye':
         this.#farewell(frame);
         break;
       case 'event':
       case 'message':
       case 'unsubscribe':
+      case 'presence':
         this.#host.deliver(frame);
         break;
       default: // an ack, a skip, or a welcome out of place

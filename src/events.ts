@@ -6,6 +6,7 @@ import type { Loss, State } from './core/state.ts';
 import type { ChannelState } from './core/subscriptions.ts';
 import type { HoldfastError } from './errors.ts';
 import type { Data } from './io/web-socket.ts';
+import type { Member } from './wire/frames.ts';
 
 /** What had been accepted and had not gone out when a connection ended: the `unsent` of a {@link ReconnectingCloseEvent}. */
 export interface Unsent {
@@ -260,6 +261,25 @@ export class GapEvent extends Event {
   constructor(reason: GapEvent['reason']) {
     super('gap');
     define(this, { reason });
+  }
+}
+
+/**
+ * Somebody came to a channel, shows something else there, or left it.
+ *
+ * @example
+ * people.addEventListener('join', ({ member }) => console.log(member.from, 'is here'));
+ */
+export class MemberEvent<T> extends Event {
+  /** Who, with what it shows; what it showed last, where it left. */
+  declare readonly member: Member<T>;
+  /** As it was before an `update`; `undefined` otherwise. */
+  declare readonly previous: Member<T> | undefined;
+
+  /** @internal */
+  constructor(type: 'join' | 'update' | 'leave', member: Member<T>, previous: Member<T> | undefined) {
+    super(type);
+    define(this, { member, previous });
   }
 }
 

@@ -12,7 +12,9 @@
  *   {@link UnhandledEvent}
  * - Channels: {@link Channel}, {@link Subscription}, {@link MessageInfo}, {@link Load}, {@link LoadContext}, {@link PublishOptions},
  *   {@link Published}, {@link ChannelState}, {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
+ * - Presence: {@link presence}, {@link Presence}, {@link PresenceOptions}, {@link PresenceEventMap}, {@link MemberEvent}, {@link Member}
  * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
+ * - Uploads: {@link upload}, {@link UploadSource}, {@link UploadOptions}, {@link UploadProgress}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
  * - What is going on: {@link State}, {@link Loss}, {@link ClosedCause}
  * - Errors: {@link HoldfastError}, {@link ErrorCode}, {@link CallError}, {@link CallErrorCode}, {@link ClosedError},
@@ -63,6 +65,7 @@ export {
   ClientErrorEvent,
   DropEvent,
   GapEvent,
+  MemberEvent,
   OpenEvent,
   ReconnectingCloseEvent,
   ReconnectingErrorEvent,
@@ -76,12 +79,15 @@ export type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 export type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
 export type { Load, LoadContext } from './loader.ts';
 export type { HeartbeatOptions, ReconnectingWebSocketOptions } from './options.ts';
+export { Presence, type PresenceEventMap, type PresenceOptions, presence } from './presence.ts';
 export { type QueuedMessage, queued } from './queued.ts';
 export type { Receipt, ReceiptStatus } from './receipt.ts';
 export { ReconnectingWebSocket, type ReconnectingWebSocketEventMap } from './socket.ts';
 export { type Item, type Stream, type StreamOptions, stream } from './stream.ts';
+export { type UploadOptions, type UploadProgress, upload } from './upload.ts';
+export type { UploadSource } from './upload-source.ts';
 export type { Message, Payload } from './wire/codec.ts';
-export type { Outgoing, Resume, ServerFrame } from './wire/frames.ts';
+export type { Member, Outgoing, Resume, ServerFrame } from './wire/frames.ts';
 export { holdfast } from './wire/holdfast.ts';
 export {
   type Capabilities,

@@ -45,6 +45,8 @@ interface Parked {
   readonly bytes: number;
 }
 
+/** What makes room, or stops what takes it. */
+const URGENT: readonly string[] = ['cancel', 'credit', 'grant'];
 /** An acknowledgement is not put off for longer than this; milliseconds. */
 const ACK_WITHIN = 1_000;
 /** What a frame costs on the wire beside its payload and names, at most; in memory too. */
@@ -56,7 +58,7 @@ const HEAD_COST = 4_096;
 export class Line {
   readonly #host: LineHost;
   readonly #session: Session<Item>;
-  /** Cancels and credit wait in front: they make room. */
+  /** Cancels, credit and grants wait in front. */
   #urgent: Parked[] = [];
   #parked: Parked[] = [];
   #parkedBytes = 0;
@@ -120,7 +122,7 @@ export class Line {
       if (size > this.#limit) return new MessageTooLargeError(size, this.#limit);
     }
     const parked = { frame, payload, posting, bytes: bytesOf(payload) + FRAME_COST };
-    (frame.type === 'cancel' || frame.type === 'credit' ? this.#urgent : this.#parked).push(parked);
+    (URGENT.includes(frame.type) ? this.#urgent : this.#parked).push(parked);
     this.#parkedBytes += parked.bytes;
     return undefined;
   }

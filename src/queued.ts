@@ -7,8 +7,8 @@ import { decodePayload } from './wire/codec.ts';
 
 /** Something that waits in the outbox of a client. */
 export interface QueuedMessage {
-  /** What it was sent with: `send`, `call` or `publish`. */
-  readonly kind: 'event' | 'call' | 'publish';
+  /** What it was sent with: `send`, `call` (or `stream`), `publish`; of an `upload` it is the next item. */
+  readonly kind: 'event' | 'call' | 'publish' | 'upload';
   /** The name of the event, method or channel. */
   readonly name: string;
   /** The data as the other side will get it: through JSON, or as a `Uint8Array`. */

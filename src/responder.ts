@@ -8,12 +8,19 @@ import { UsedIds } from './core/calls.ts';
 import { CallError, ProtocolError, TimeoutError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import type { Streaming } from './streaming.ts';
+import type { Uploading } from './uploading.ts';
 import { encodePayload, type Payload } from './wire/codec.ts';
 import { wireError } from './wire/errors.ts';
 import type { Outgoing, Request, WireError } from './wire/frames.ts';
 
-/** What answers a call: the result, now or later, or what yields the items of a stream; `cursor` is where a stream goes on. */
-export type Answerer = (params: unknown, signal: AbortSignal, cursor?: unknown) => unknown;
+/** What comes with a call beside its parameters: where a stream goes on, and the items of an upload. */
+export interface Extras {
+  readonly cursor?: unknown;
+  readonly upload?: Uploading | undefined;
+}
+
+/** What answers a call: the result, now or later, or what yields the items of a stream. */
+export type Answerer = (params: unknown, signal: AbortSignal, extras?: Extras) => unknown;
 
 /** What a responder needs of the connection it answers on. */
 export interface ResponderHost {
@@ -30,6 +37,8 @@ export interface ResponderHost {
   idle?(): void;
   /** How streams are answered, where they can be asked for. */
   readonly streams?: (id: number, credit: number, write: ResponderHost['write']) => Streaming;
+  /** How uploads are taken, where they can be; undefined where there are too many. */
+  readonly uploads?: (grant: (count: number) => void, others: number) => Uploading | undefined;
 }
 
 /** The items have all been sent. */
@@ -41,6 +50,8 @@ interface Running {
   readonly abort: AbortController;
   /** Where the caller takes the answer as a stream. */
   readonly streaming: Streaming | undefined;
+  /** What the caller sends beside. */
+  readonly uploading: Uploading | undefined;
   timer?: unknown;
 }
 
@@ -68,12 +79,14 @@ export class Responder {
 
   /** Runs the handler of a request, or another one in its place. */
   request(request: Request, answerer: Answerer | undefined = this.#host.find(request.method)): void {
-    const { id, method, params, timeout, stream, credit, cursor } = request;
+    const { id, method, params, timeout, stream, credit, cursor, upload } = request;
     this.use(id);
     if (!answerer) return this.#fail(id, { code: 'UNIMPLEMENTED', message: `There is no ${method}` });
     if (this.#busy >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
     const streaming = stream ? this.#host.streams?.(id, credit ?? CREDIT, (...frame) => this.#host.write(...frame)) : undefined;
-    const running: Running = { abort: new AbortController(), streaming };
+    const uploading = upload ? this.#upload(id) : undefined;
+    if (upload && !uploading) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many uploads at once' });
+    const running: Running = { abort: new AbortController(), streaming, uploading };
     this.#running.set(id, running);
     // A timeout that no timer can hold is none.
     if (typeof timeout === 'number' && timeout <= MAX_DELAY)
@@ -86,15 +99,33 @@ export class Responder {
     };
     const succeeded = (result: unknown) => done(() => this.#succeed(id, method, result));
     const failed = (error: unknown) => done(() => this.#fail(id, this.#told(error, method)));
-    new Promise((resolve) => resolve(answerer(params, running.abort.signal, cursor ?? undefined))).then((result) => {
-      if (isStream(result)) this.#stream(running, result).then(succeeded, failed);
-      else succeeded(result);
-    }, failed);
+    new Promise((resolve) => resolve(answerer(params, running.abort.signal, { cursor: cursor ?? undefined, upload: uploading }))).then(
+      (result) => {
+        if (isStream(result)) this.#stream(running, result).then(succeeded, failed);
+        else succeeded(result);
+      },
+      failed,
+    );
   }
 
   /** More items are welcome; of what is over nobody asks. */
   credit(id: number, count: number): void {
     this.#running.get(id)?.streaming?.grant(count);
+  }
+
+  /** An item of an upload came; of what is over nobody asks. */
+  chunk(id: number, data: unknown): void {
+    this.#running.get(id)?.uploading?.receive(data);
+  }
+
+  /** There are no more of them. */
+  finish(id: number): void {
+    this.#running.get(id)?.uploading?.finish();
+  }
+
+  #upload(id: number): Uploading | undefined {
+    const others = [...this.#running.values()].filter(({ uploading }) => uploading).length;
+    return this.#host.uploads?.((count) => void this.#host.write({ type: 'grant', id, count }), others);
   }
 
   /** Sends the items of a stream. */
@@ -131,6 +162,7 @@ export class Responder {
     this.#running.delete(id);
     this.#host.clock.clearTimeout(running.timer);
     running.streaming?.stop();
+    running.uploading?.stop(new CallError('CANCELLED', 'Nobody waits for the answer any more'));
     final();
     if (this.#running.size === 0) this.#host.idle?.();
   }

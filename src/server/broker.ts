@@ -4,7 +4,7 @@
  */
 
 import type { Payload } from '../wire/codec.ts';
-import type { WireError } from '../wire/frames.ts';
+import type { Member, WireError } from '../wire/frames.ts';
 
 /**
  * A place in the history of a channel: everything that was published up to there is known.
@@ -95,6 +95,69 @@ export type Begun =
       readonly status: 'full';
     };
 
+/** Somebody came or shows something else (`set`), or left (`gone`). */
+export type MemberChange =
+  | {
+      /** Who is there from now on, with that data. */
+      readonly set: Member;
+      /** It did not leave. */
+      readonly gone?: undefined;
+    }
+  | {
+      /** The `id` of who is not there any more. */
+      readonly gone: string;
+      /** It did not come. */
+      readonly set?: undefined;
+    };
+
+/**
+ * Who is there on channels: the part of a {@link Broker} for presence. What one server says of one member keeps its order. The members of a
+ * server that ends without a word are to go as well: on Redis, say, by a lease that each server renews.
+ *
+ * @example
+ * const members: Members = {
+ *   enter: (channel, member) => console.log(member.id, 'is on', channel),
+ *   leave: (channel, id) => console.log(id, 'left', channel),
+ *   list: () => [],
+ *   watch: () => () => {},
+ * };
+ */
+export interface Members {
+  /**
+   * Somebody is there, or shows something else.
+   *
+   * @param channel the name of the channel
+   * @param member who
+   */
+  enter(channel: string, member: Member): void | Promise<void>;
+
+  /**
+   * Somebody is not there any more. Of somebody who was not there it does nothing.
+   *
+   * @param channel the name of the channel
+   * @param id its `id`
+   */
+  leave(channel: string, id: string): void | Promise<void>;
+
+  /**
+   * Who is there now, on whichever server.
+   *
+   * @param channel the name of the channel
+   * @returns all of them, in any order
+   */
+  list(channel: string): readonly Member[] | Promise<readonly Member[]>;
+
+  /**
+   * Hands on who comes, changes and leaves from now on, by whichever server. What comes between `watch` and `list` may be told by both.
+   *
+   * @param channel the name of the channel
+   * @param listener called with each change; what it throws harms nobody
+   * @param lost called where changes may have been left out: they are in the next `list`. @default not told
+   * @returns stops it, at once; calling that again does nothing
+   */
+  watch(channel: string, listener: (change: MemberChange) => void, lost?: () => void): (() => void) | Promise<() => void>;
+}
+
 /**
  * What servers share. Every method answers at once or with a promise, as it can. One that throws or rejects has not done what was asked
  * of it, as far as it knows. Whoever made a broker ends it, after the servers that use it.
@@ -110,6 +173,7 @@ export type Begun =
  * const memory = new MemoryBroker();
  * const broker: Broker = {
  *   idempotency: memory.idempotency,
+ *   members: memory.members,
  *   subscribe: (channel, listener) => memory.subscribe(channel, listener),
  *   publish(channel, publication) {
  *     console.log('published on', channel);
@@ -127,6 +191,9 @@ export interface Broker {
    * `idempotency`. A broker that runs out of room may remember it for less.
    */
   readonly idempotency: number;
+
+  /** Who is there on channels; without it the server offers no presence. */
+  readonly members?: Members;
 
   /**
    * Hands on what is published on a channel from now on, by whomever and on whichever server: each message once, in the order of the

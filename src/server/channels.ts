@@ -4,18 +4,21 @@ import { show } from '../checks.ts';
 import { CallError } from '../errors.ts';
 import { bytesOf, encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
-import type { Declaration } from '../wire/frames.ts';
+import type { Declaration, Member } from '../wire/frames.ts';
 import type { Admission } from './admission.ts';
 import type { Broker, Missed, Position } from './broker.ts';
 import type { ServerClient } from './client.ts';
 import type { ServerConnection } from './connection.ts';
 import type { HostOptions, HostSettings } from './options.ts';
+import { type Declared, Presence, type PresenceFrame } from './presence.ts';
 import { Room, resultOf } from './room.ts';
 
 export class ChannelHub {
   readonly #settings: HostSettings;
   readonly #broker: Broker;
   readonly #hooks: Pick<HostOptions, 'authorize' | 'nameOf'>;
+  /** Who is there; undefined where that is not offered. */
+  readonly #presence: Presence | undefined;
   /** The channels that somebody listens to. */
   readonly #rooms = new Map<string, Room>();
   /** The channels of each connection, and those it is waiting for: the latest demand for each. */
@@ -32,6 +35,24 @@ export class ChannelHub {
     this.#settings = settings;
     this.#broker = settings.broker;
     this.#hooks = { ...(authorize && { authorize }), ...(nameOf && { nameOf }) };
+    const { members } = this.#broker;
+    const { presence: limits } = settings;
+    if (!members || !limits) return;
+    this.#presence = new Presence({
+      settings,
+      members,
+      limits,
+      subscription: (connection, channel) =>
+        this.#rooms.get(channel)?.has(connection) ? this.#channels.get(connection)?.get(channel) : undefined,
+      permission: (client, channel, data) => this.#permission(client, { action: 'presence', channel, data }),
+      nameOf: (client) => this.#nameOf(client),
+      refused: (connection, channel) => this.#rooms.get(channel)?.refuse(connection),
+    });
+  }
+
+  /** Whether it can be asked who is there. */
+  get hasPresence(): boolean {
+    return this.#presence !== undefined;
   }
 
   /** A connection is there. */
@@ -92,7 +113,7 @@ export class ChannelHub {
     const givenUp = () => refused(channel, new CallError('CANCELLED', 'It was given up meanwhile'));
     if (!isCurrent()) return givenUp();
     const refuse = (why: CallError) => {
-      this.unsubscribe(connection, channel);
+      this.forgo(connection, channel);
       return refused(channel, why);
     };
     if (error) return refuse(error);
@@ -119,7 +140,7 @@ export class ChannelHub {
     const room = new Room(channel, {
       broker: this.#broker,
       buffered: this.#settings.limits.buffered,
-      left: (connection) => this.unsubscribe(connection, channel),
+      left: (connection) => this.forgo(connection, channel),
       emptied: () => this.#rooms.delete(channel),
       failed: (error) => this.#settings.onerror(error, 'the broker'),
     });
@@ -127,13 +148,42 @@ export class ChannelHub {
     return room;
   }
 
+  /** The client does not want the channel any more. */
   unsubscribe(connection: ServerConnection, channel: string): void {
+    this.forgo(connection, channel);
+    if (connection.client) this.#presence?.left(connection.client, channel);
+  }
+
+  /** The connection does not have the channel any more. */
+  forgo(connection: ServerConnection, channel: string): void {
     this.#channels.get(connection)?.delete(channel);
     this.#leave(connection, channel);
   }
 
   #leave(connection: ServerConnection, channel: string): void {
+    this.#presence?.paused(connection, channel);
     this.#rooms.get(channel)?.leave(connection);
+  }
+
+  /** A client says whether it is there, and wants to know who is. */
+  async presence(connection: ServerConnection, client: ServerClient, frame: PresenceFrame): Promise<Declared> {
+    if (!this.#presence) throw new CallError('UNIMPLEMENTED', 'There is no presence here');
+    return this.#presence.declare(connection, client, frame);
+  }
+
+  /** Who is there on a channel. */
+  async members(channel: string): Promise<readonly Member[]> {
+    return (await this.#broker.members?.list(channel)) ?? [];
+  }
+
+  /** A client is back with its session. */
+  returned(client: ServerClient): void {
+    this.#presence?.returned(client);
+  }
+
+  /** A client is gone for good. */
+  ended(client: ServerClient): void {
+    this.#presence?.ended(client);
   }
 
   /** One publish of a client after the other, however long each takes to be authorized. */
@@ -197,7 +247,7 @@ export class ChannelHub {
   /** Why the client may not do it, if it may not; at once, where `authorize` knows at once. */
   #permission(
     client: ServerClient | undefined,
-    what: { action: 'subscribe' | 'publish'; channel: string; params?: unknown; data?: unknown },
+    what: { action: 'subscribe' | 'publish' | 'presence'; channel: string; params?: unknown; data?: unknown },
   ): CallError | undefined | Promise<CallError | undefined> {
     const { authorize } = this.#hooks;
     if (!authorize || !client) return undefined;

@@ -12,11 +12,13 @@ import { type CallError, ClosedError, type MessageTooLargeError, ProtocolError, 
 import { Line, type Way } from '../line.ts';
 import { type Answerer, Responder } from '../responder.ts';
 import { Streaming } from '../streaming.ts';
+import { Uploading } from '../uploading.ts';
 import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
 import { wireError } from '../wire/errors.ts';
 import type { ClientFrame, Outgoing, Request, Resume } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
 import type { ServerConnection } from './connection.ts';
+import { CallContext } from './context.ts';
 import type { Execution } from './once.ts';
 import type { HandlerContext, HostSettings, PeerRequest } from './options.ts';
 import type { Refusal, SessionStore } from './sessions.ts';
@@ -32,13 +34,18 @@ export interface ClientHost {
   once(client: ServerClient, execution: Omit<Execution, 'identity'>, run: (signal: AbortSignal) => unknown): Promise<unknown>;
   method(name: string): ((params: unknown, context: HandlerContext) => unknown) | undefined;
   event(client: ServerClient, name: string, data: unknown): void;
+  /** It is back with its session. */
+  returned(client: ServerClient): void;
   /** Who it is, whichever object says so. */
   identityOf(principal: unknown): string;
   ended(client: ServerClient): void;
 }
 
 /** Frames that come out of a session: the rest belongs to the connection. */
-export type SessionFrame = Exclude<ClientFrame, { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' }>;
+export type SessionFrame = Exclude<
+  ClientFrame,
+  { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' | 'presence' }
+>;
 
 /** The session of a client, as a welcome grants it. */
 export interface Grant {
@@ -49,6 +56,9 @@ export interface Grant {
 }
 
 type Phase = 'new' | 'open' | 'over';
+
+/** Bytes of a message with an item of an upload, at most: 64 KiB, and what stands around it. */
+const CHUNK_BYTES = 65_536 + 1_024;
 
 /**
  * A client of this server, as handlers see it. It outlives its connection where it has a session: while it is away, what is sent and
@@ -112,6 +122,7 @@ export class ServerClient<C extends Contract = Anything> {
       write: (frame, payload) => !this.#write(frame, payload),
       failed: (error, method) => onerror(error, `the handler of ${method}`),
       streams: (...answer) => new Streaming(...answer),
+      uploads: (grant, others) => (others < limits.uploads ? new Uploading(grant) : undefined),
       idle: () => this.#connection?.drained(),
     });
   }
@@ -267,6 +278,7 @@ export class ServerClient<C extends Contract = Anything> {
       this.#overdue = WINDOW;
       this.#line?.resume(resume.received, way);
       sessions.returned(this.#self);
+      this.#host.returned(this.#self);
     } else {
       this.#session = { name: settings.createId(), key: settings.createId() };
       this.#line = new Line({ clock: settings.clock, encode: encodeFrame, wake: () => this.#connection?.wake() }, way);
@@ -334,6 +346,7 @@ export class ServerClient<C extends Contract = Anything> {
   receive(frame: SessionFrame, bytes: number): void {
     this.heard();
     if (!this.isOpen) return;
+    if (frame.type === 'chunk' && bytes > CHUNK_BYTES) throw new ProtocolError('A chunk is larger than 64 KiB');
     // What comes too fast is not counted: it comes again.
     if (!this.#mayCome(frame)) return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
     if (!this.#takes(frame, bytes)) return;
@@ -344,7 +357,12 @@ export class ServerClient<C extends Contract = Anything> {
   #mayCome({ type, seq }: SessionFrame): boolean {
     const isLimited = type === 'event' || type === 'request' || type === 'publish';
     if (!isLimited || (typeof seq === 'number' && seq <= (this.#line?.received ?? 0))) return true;
-    return this.#overdue-- > 0 || this.#rate.take(this.#host.settings.clock.now());
+    return this.#overdue-- > 0 || this.mayAsk();
+  }
+
+  /** @internal Takes one of what it may send a second; false when there is none left. */
+  mayAsk(): boolean {
+    return this.#rate.take(this.#host.settings.clock.now());
   }
 
   /** Whether a frame is to be handled: it has a number where it must, and not one that was there before. */
@@ -377,6 +395,10 @@ export class ServerClient<C extends Contract = Anything> {
         return this.#caller.response(frame.id, undefined);
       case 'credit':
         return this.#responder.credit(frame.id, frame.count);
+      case 'chunk':
+        return this.#responder.chunk(frame.id, frame.data);
+      case 'finish':
+        return this.#responder.finish(frame.id);
       case 'publish':
         return this.#publish(frame);
       default: // a skip
@@ -387,14 +409,14 @@ export class ServerClient<C extends Contract = Anything> {
     const { method, params, idempotencyKey: key, stream } = request;
     const answerer = this.#find(method);
     if (typeof key !== 'string' || stream || !answerer) return this.#responder.request(request, answerer);
-    this.#responder.request(request, (_, signal) =>
-      this.#host.once(this.#self, { method, key, params, signal }, (lasting) => answerer(params, lasting)),
+    this.#responder.request(request, (_, signal, extras) =>
+      this.#host.once(this.#self, { method, key, params, signal }, (lasting) => answerer(params, lasting, extras)),
     );
   }
 
   #find(name: string): Answerer | undefined {
     const method = this.#host.method(name);
-    return method && ((params, signal, cursor) => method(params, { client: this.#self, signal, cursor }));
+    return method && ((params, signal, extras) => method(params, new CallContext(this.#self, signal, extras)));
   }
 
   #publish({ id, channel, data, idempotencyKey }: Extract<SessionFrame, { type: 'publish' }>): void {

@@ -9,12 +9,15 @@ import { WINDOW } from '../core/session.ts';
 import { CallError, MessageTooLargeError, ProtocolError, UnauthorizedError } from '../errors.ts';
 import { GapError, type Way } from '../line.ts';
 import { bytesOf, decodeFrames, encodeFrame, encodePayload, type Message, type Payload } from '../wire/codec.ts';
-import { type Bye, type ClientFrame, type Declaration, FROM_CLIENT, type Hello, type Outgoing, pongTo } from '../wire/frames.ts';
+import { wireError } from '../wire/errors.ts';
+import { type Bye, type ClientFrame, type Declaration, type Hello, type Outgoing, pongTo } from '../wire/frames.ts';
 import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
+import { FROM_CLIENT } from '../wire/shapes.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { ServerClient } from './client.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Outbound } from './outbound.ts';
+import type { Declared, PresenceFrame } from './presence.ts';
 import { Pulse } from './pulse.ts';
 import type { Refusal, SessionStore } from './sessions.ts';
 
@@ -51,7 +54,14 @@ export interface ConnectionHost {
   identityOf(principal: unknown): string;
   /** Asks for a channel; `join` makes the subscription live, in the same step in which the client is told. */
   subscribe(connection: ServerConnection, declaration: Declaration): Admission | Promise<Admission>;
+  /** The client wants a channel no more. */
   unsubscribe(connection: ServerConnection, channel: string): void;
+  /** A channel has no part in this connection for now. */
+  forgo(connection: ServerConnection, channel: string): void;
+  /** Whether it can be asked who is there on a channel. */
+  readonly hasPresence: boolean;
+  /** Says who is there, and takes note of who wants to be. */
+  presence(connection: ServerConnection, client: ServerClient, frame: PresenceFrame): Promise<Declared>;
   welcomed(client: ServerClient): void;
   /** It takes no messages any more. */
   left(connection: ServerConnection): void;
@@ -246,6 +256,11 @@ export class ServerConnection {
         this.#host.unsubscribe(this, frame.channel);
         this.write({ type: 'response', id: frame.id });
         break;
+      case 'presence':
+        client.use(frame.id);
+        if (!client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
+        this.#declare(client, frame);
+        break;
       default:
         client.receive(frame, bytes);
     }
@@ -268,9 +283,22 @@ export class ServerConnection {
     else tell(admission);
   }
 
+  #declare(client: ServerClient, frame: PresenceFrame): void {
+    const { id } = frame;
+    this.#host.presence(this, client, frame).then(
+      ({ result, join }) => {
+        this.write({ type: 'response', id }, encodePayload(result));
+        join();
+      },
+      (error: CallError) => this.write({ type: 'error', id, error: wireError(error) }),
+    );
+  }
+
   async #open(hello: Hello): Promise<void> {
     const { settings, sessions } = this.#host;
-    const features = FEATURES.filter((feature) => hello.features.includes(feature) && (sessions || feature !== 'resume'));
+    const { hasPresence } = this.#host;
+    const offered = FEATURES.filter((each) => (sessions || each !== 'resume') && (hasPresence || each !== 'presence'));
+    const features = offered.filter((feature) => hello.features.includes(feature));
     this.#outbound.agreed(hello.limits.message, features);
     let principal: unknown;
     try {
@@ -284,7 +312,7 @@ export class ServerConnection {
     const found = this.#find(hello, principal);
     this.#client = typeof found === 'object' ? found : this.#host.newClient(principal, this.request);
     const wanted = [...new Map((hello.subscriptions ?? []).map((each) => [each.channel, each])).values()];
-    const leave = (channel: string) => this.#host.unsubscribe(this, channel);
+    const leave = (channel: string) => this.#host.forgo(this, channel);
     const ask = (declaration: Declaration) => this.#host.subscribe(this, declaration);
     const admissions = await admit(wanted, ask, leave, settings.clock);
     if (this.#phase !== 'opening') return;

@@ -4,6 +4,7 @@
  */
 
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
+import type { Member } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
 import type { Position } from './broker.ts';
 import { ChannelHub } from './channels.ts';
@@ -106,7 +107,9 @@ export class Host<C extends Contract = Anything> {
         if (handler) this.#guard(`the handler of ${name}`, () => handler(data, { client }));
         else this.#guard('onunhandled', () => onunhandled?.(name, data, client));
       },
+      returned: (client) => this.#channels.returned(client),
       ended: (client) => {
+        this.#channels.ended(client);
         if (this.#clients.delete(client)) this.#guard('ondisconnection', () => ondisconnection?.(client));
       },
     };
@@ -116,6 +119,9 @@ export class Host<C extends Contract = Anything> {
       newClient: (principal, request) => new ServerClient(`${++this.#lastId}`, principal, request, clientHost),
       subscribe: (connection, declaration) => this.#channels.subscribe(connection, declaration),
       unsubscribe: (connection, channel) => this.#channels.unsubscribe(connection, channel),
+      forgo: (connection, channel) => this.#channels.forgo(connection, channel),
+      hasPresence: this.#channels.hasPresence,
+      presence: (connection, client, frame) => this.#channels.presence(connection, client, frame),
       welcomed: (client) => {
         this.#clients.add(client);
         this.#guard('onconnection', () => onconnection?.(client));
@@ -204,6 +210,22 @@ export class Host<C extends Contract = Anything> {
    */
   position(channel: Name<Channels<C>>): Promise<Position | undefined> {
     return this.#channels.position(channel);
+  }
+
+  /**
+   * Who is there on a channel, on this host and on those that share its broker, as the clients see it by `presence(channel)`. Empty where
+   * there is no presence.
+   *
+   * Rejects with what the broker throws.
+   *
+   * @param channel the name of the channel
+   * @returns everybody, in any order
+   *
+   * @example
+   * for (const { from, data } of await host.members('room:kelp')) console.log(from, data);
+   */
+  members(channel: Name<Channels<C>>): Promise<readonly Member[]> {
+    return this.#channels.members(channel);
   }
 
   /**

@@ -2,10 +2,11 @@
 
 import { atLeast, type Check, Checker, callback, has, object, period, show } from '../checks.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
-import type { Begun, Broker, BrokerMessage, Missed, Outcome, Position, Publication } from './broker.ts';
+import type { Begun, Broker, BrokerMessage, Members, Missed, Outcome, Position, Publication } from './broker.ts';
 import { createId, log } from './defaults.ts';
 import { Histories, type HistoryLimits } from './history.ts';
 import { Executions, type IdempotencyLimits } from './idempotency.ts';
+import { MemoryMembers } from './members.ts';
 
 /**
  * What a {@link MemoryBroker} keeps. Durations are milliseconds, sizes are bytes. A bad value is a `TypeError` that names it; a name that
@@ -116,7 +117,7 @@ type Subscriptions = readonly Subscription[];
  * What it takes is bounded: messages by `history` and `historyBytes`, executions by `idempotency`. A channel without messages counts for
  * its name and 512 bytes, for a day after its last message and subscriber, so that whoever comes back can be told that nothing was missed;
  * a channel that nobody ever published on counts for nothing. Beside these it holds what is subscribed to, which is up to whoever
- * subscribes, and 32 kB. What is too old is given back as further messages are published: it sets no timer.
+ * subscribes, who is there, which is up to the servers, and 32 kB. What is too old is given back as further messages are published: it sets no timer.
  *
  * @example
  * const broker = new MemoryBroker({ history: { size: 1_000, ttl: 600_000 } });
@@ -124,6 +125,7 @@ type Subscriptions = readonly Subscription[];
  */
 export class MemoryBroker implements Broker {
   readonly #settings: Settings;
+  readonly members: Members;
   readonly #histories: Histories;
   readonly #executions: Executions;
   /** Only channels that somebody is subscribed to. */
@@ -140,6 +142,7 @@ export class MemoryBroker implements Broker {
     const { createId, limitsOf, historyBytes, idempotency } = this.#settings;
     this.#histories = new Histories(idOf(createId), limitsOf, historyBytes);
     this.#executions = new Executions(idempotency);
+    this.members = new MemoryMembers((error) => this.#report(error));
   }
 
   get idempotency(): number {

@@ -1,6 +1,6 @@
 /** The options of a server: what they are, their defaults, and what they take. */
 
-import { atLeast, type Check, Checker, callback, count, has, object, period } from '../checks.ts';
+import { atLeast, type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
 import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
 import { MAX_DELAY } from '../core/backoff.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
@@ -9,6 +9,7 @@ import type { Broker } from './broker.ts';
 import type { ServerClient } from './client.ts';
 import { createId, log } from './defaults.ts';
 import { MemoryBroker } from './memory-broker.ts';
+import type { PresenceLimits } from './presence.ts';
 import type { SessionLimits } from './sessions.ts';
 
 /** What is known about a connection before its hello. */
@@ -29,19 +30,25 @@ export interface HandlerContext<C extends Contract = Anything> {
   readonly signal: AbortSignal;
   /** Where a stream goes on that is asked for once more: the `cursor` of the last {@link StreamItem} that arrived; `undefined` otherwise. */
   readonly cursor?: unknown;
+  /**
+   * What the caller uploads, for one `for await` loop: bytes as `Uint8Array`, cut as it suits the way, other items as they are. It throws
+   * when the call is over before the loop. Reading this property of a call that is no upload throws a {@link CallError} with
+   * FAILED_PRECONDITION, which tells the caller.
+   */
+  readonly upload: AsyncIterable<unknown>;
 }
 
 /** What somebody wants to do with a channel: what `authorize` decides on. */
 export interface Authorization<C extends Contract = Anything> {
-  /** What it wants to do. */
-  readonly action: 'subscribe' | 'publish';
+  /** What it wants to do; `presence` is to know who is there, or to be there itself. */
+  readonly action: 'subscribe' | 'publish' | 'presence';
   /** The name of the channel. */
   readonly channel: string;
   /** Who wants it. */
   readonly client: ServerClient<C>;
   /** What the client gave with its subscription; `undefined` where it gave nothing, and for a publish. */
   readonly params?: unknown;
-  /** What is to be published; `undefined` for a subscription. */
+  /** What is to be published, or shown of itself; `undefined` for a subscription, and for one that only wants to know who is there. */
   readonly data?: unknown;
 }
 
@@ -101,6 +108,8 @@ export interface ServerLimits {
   readonly subscriptions: number;
   /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
+  /** Uploads of one client at the same time, each with up to 1 MiB that waits for its handler; more are refused with RESOURCE_EXHAUSTED. @default 16 */
+  readonly uploads: number;
   /**
    * Bytes that may wait for a slow client (more is close code 4422), and bytes of its publishes that wait to be authorized (more are
    * refused with RESOURCE_EXHAUSTED). @default 16 MiB
@@ -148,7 +157,12 @@ export interface HostOptions<C extends Contract = Anything> {
    */
   readonly sessions?: Partial<SessionLimits> | false;
   /**
-   * What keeps the history of channels, the outcomes of idempotent calls, and spreads what is published: one that several servers share
+   * How long clients that lose their connection are still there for others, and what that may cost; `false` for no presence
+   * (docs/protocol.md, section Presence). @default those of {@link PresenceLimits}
+   */
+  readonly presence?: Partial<PresenceLimits> | false;
+  /**
+   * What keeps the history of channels, who is there on them, the outcomes of idempotent calls, and spreads what is published: one that several servers share
    * makes them one. @default a {@link MemoryBroker} of its own: the last 100 messages of each channel, for 5 minutes
    */
   readonly broker?: Broker;
@@ -182,6 +196,7 @@ export interface HostOptions<C extends Contract = Anything> {
 /** The options with their defaults. */
 export interface HostSettings {
   readonly sessions: SessionLimits | false;
+  readonly presence: PresenceLimits | false;
   readonly broker: Broker;
   readonly createId: () => string;
   readonly limits: ServerLimits;
@@ -191,6 +206,8 @@ export interface HostSettings {
   readonly clock: Clock;
 }
 
+const objectOrNot: Check = [(value) => value === false || object[0](value), 'an object, or false'];
+
 /** Checks of the options of a host. */
 export const hostChecks: Record<keyof HostOptions, Check> = {
   handlers: object,
@@ -199,7 +216,8 @@ export const hostChecks: Record<keyof HostOptions, Check> = {
   identityOf: callback,
   nameOf: callback,
   broker: has('subscribe', 'publish', 'history', 'begin', 'finish', 'forget'),
-  sessions: [(value) => value === false || object[0](value), 'an object, or false'],
+  sessions: objectOrNot,
+  presence: objectOrNot,
   limits: object,
   heartbeat: object,
   helloTimeout: period,
@@ -220,6 +238,7 @@ const limitChecks: Record<keyof ServerLimits, Check> = {
   connectionsPerAddress: count,
   subscriptions: count,
   calls: count,
+  uploads: count,
   buffered: atLeast(0, 'bytes'),
 };
 /** Both go over the wire, and into timers. */
@@ -229,6 +248,7 @@ const ms: Check = [
 ];
 const heartbeatChecks: Record<string, Check> = { interval: ms, timeout: ms };
 const sessionChecks: Record<keyof SessionLimits, Check> = { ttl: ms, capacity: count, perPrincipal: count, bytes: atLeast(0, 'bytes') };
+const presenceChecks: Record<keyof PresenceLimits, Check> = { grace: duration, members: count, bytes: atLeast(0, 'bytes') };
 const handlerChecks: Record<string, Check> = { methods: object, events: object };
 
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
@@ -238,6 +258,7 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
   const limits = checker.given(options.limits, limitChecks, 'limits.');
   const heartbeat = checker.given(options.heartbeat, heartbeatChecks, 'heartbeat.');
   const sessions = options.sessions !== false && checker.given(options.sessions, sessionChecks, 'sessions.');
+  const presence = options.presence !== false && checker.given(options.presence, presenceChecks, 'presence.');
   const { methods = {}, events = {} } = checker.given(options.handlers, handlerChecks, 'handlers.');
   checkHandlers(methods, 'handlers.methods.');
   checkHandlers(events, 'handlers.events.');
@@ -251,6 +272,7 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
     broker: options.broker ?? new MemoryBroker({ clock, onerror: safely(onerror), createId: options.createId ?? createId }),
     ...given,
     sessions: sessions && { ttl: 120_000, capacity: 10_000, perPrincipal: 100, bytes: 64 * 1_024 * 1_024, ...sessions },
+    presence: presence && { grace: 10_000, members: 1_000, bytes: 4_096, ...presence },
     ...(options.onerror && { onerror: safely(options.onerror) }),
     heartbeat: { interval: 15_000, timeout: 5_000, ...heartbeat },
     limits: {
@@ -261,6 +283,7 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
       connectionsPerAddress: Infinity,
       subscriptions: 1_000,
       calls: 1_000,
+      uploads: 16,
       buffered: 16 * 1_024 * 1_024,
       ...limits,
     },

@@ -77,6 +77,11 @@ export class Room {
     for (const message of [...(missed ?? []), ...fresh]) this.#deliver(connection, encoded(this.#channel, message));
   }
 
+  /** Whether it listens, or is going to. */
+  has(connection: ServerConnection): boolean {
+    return this.#subscribers.has(connection);
+  }
+
   leave(connection: ServerConnection): void {
     if (!this.#subscribers.delete(connection) || this.#subscribers.size > 0) return;
     this.#host.emptied();
@@ -111,6 +116,11 @@ export class Room {
       this.#reached++;
       return;
     }
+    this.refuse(connection);
+  }
+
+  /** Whoever does not take what it would have to get loses the channel, and is told. */
+  refuse(connection: ServerConnection): void {
     this.#host.left(connection);
     const error = wireError(new CallError('RESOURCE_EXHAUSTED', 'A message was more than you take'));
     connection.write({ type: 'unsubscribe', channel: this.#channel, error });

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Check, callback } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
+import type { Member } from '../wire/frames.ts';
 import { HELLO_LIMIT, SUBPROTOCOL } from '../wire/holdfast.ts';
 import type { Position } from './broker.ts';
 import type { ServerClient } from './client.ts';
@@ -86,6 +87,19 @@ export interface Server<C extends Contract = Anything> {
    * @returns `{ epoch, offset }`; `undefined` where the channel keeps no history
    */
   position(channel: Name<Channels<C>>): Promise<Position | undefined>;
+  /**
+   * Who is there on a channel, on this server and on those that share its broker, as the clients see it by `presence(channel)`. Empty where
+   * there is no presence.
+   *
+   * Rejects with what the broker throws.
+   *
+   * @param channel the name of the channel
+   * @returns everybody, in any order
+   *
+   * @example
+   * for (const { from, data } of await server.members('room:kelp')) console.log(from, data);
+   */
+  members(channel: Name<Channels<C>>): Promise<readonly Member[]>;
   /**
    * Sends a named event to everybody who is there, or waited for. What cannot be sent, or is more than a client takes, is reported to `onerror`.
    *
@@ -172,6 +186,7 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
     },
     publish: (channel, data) => host.publish(channel, data),
     position: (channel) => host.position(channel),
+    members: (channel) => host.members(channel),
     broadcast: (name, ...data) => host.broadcast(name, ...data),
     async close(shutdown) {
       // The port stays open meanwhile: whoever looks after the server asks there how it is, and who comes late is sent elsewhere.

@@ -5,7 +5,8 @@
 
 import { utf8Length } from '../core/queue.ts';
 import { ProtocolError } from '../errors.ts';
-import { type Frame, frameOf, type Outgoing, PAYLOAD_FIELDS, type Shapes } from './frames.ts';
+import { type Frame, type Outgoing, PAYLOAD_FIELDS } from './frames.ts';
+import { frameOf, type Shapes } from './shapes.ts';
 
 /** The user's data as it goes out: JSON, or bytes. Encoded when it is handed over, so that later changes to the value do not matter. */
 export type Payload = string | Uint8Array<ArrayBuffer>;

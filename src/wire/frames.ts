@@ -1,9 +1,7 @@
 /**
- * The frames of the Holdfast protocol, version 1: what they are, and the guards that make them of what came over the wire.
- * docs/protocol.md says what they mean.
+ * The frames of the Holdfast protocol, version 1. docs/protocol.md says what they mean, shapes.ts what makes one of what came over the
+ * wire.
  */
-
-import { ProtocolError } from '../errors.ts';
 
 /** What each side takes: the largest message in bytes, and how many unacknowledged frames. */
 export interface PeerLimits {
@@ -37,6 +35,21 @@ export interface SubscribeResult {
   readonly epoch?: string;
   readonly offset?: number;
   readonly error?: WireError;
+}
+
+/**
+ * Somebody who is there on a channel: one client, a page in a tab, say.
+ *
+ * @example
+ * const ida: Member<{ typing: boolean }> = { id: '7d1c', from: 'ida', data: { typing: true } };
+ */
+export interface Member<T = unknown> {
+  /** Unique among those who are there. */
+  readonly id: string;
+  /** Who it is, as the server says (`nameOf`); `undefined` where it does not. */
+  readonly from?: string | undefined;
+  /** What it shows of itself: anything that JSON can carry. Nobody changes it. */
+  readonly data: T;
 }
 
 /** The session that a hello wants to go on with. */
@@ -99,7 +112,7 @@ export interface Bye {
 
 /**
  * The number of a frame within its session and direction, from 1: every event, request, response, error, cancel, item, end, credit,
- * publish and skip has one where both sides offer `resume`, but volatile events, and answers to subscribe and unsubscribe.
+ * publish, chunk, finish, grant and skip has one where both sides offer `resume`, but volatile events, and answers to subscribe, unsubscribe and presence.
  *
  * @inline
  */
@@ -120,6 +133,8 @@ export interface Request extends Numbered {
   readonly stream?: boolean;
   readonly credit?: number;
   readonly cursor?: unknown;
+  /** Items of the caller's own follow, as they are granted. */
+  readonly upload?: boolean;
 }
 
 /** What both sides may send. */
@@ -151,7 +166,18 @@ export type ClientFrame =
       readonly channel: string;
       readonly data: unknown;
       readonly idempotencyKey?: string;
-    });
+    })
+  | {
+      readonly type: 'presence';
+      readonly id: number;
+      readonly channel: string;
+      /** Whether it wants to know who is there, and whether it is there itself, with that data. */
+      readonly watch: boolean;
+      readonly here: boolean;
+      readonly data?: unknown;
+    }
+  | (Numbered & { readonly type: 'chunk'; readonly id: number; readonly data: unknown })
+  | (Numbered & { readonly type: 'finish'; readonly id: number });
 
 /**
  * What a server sends (docs/protocol.md, section Frames): what the `decode` of a {@link Protocol} returns. `CommonFrame` is ping, pong,
@@ -179,7 +205,21 @@ export type ServerFrame =
       readonly offset?: number;
       /** Who published it. */
       readonly from?: string;
-    };
+    }
+  | {
+      readonly type: 'presence';
+      /** The name of the channel. */
+      readonly channel: string;
+      /** Members that are there, new ones and changed ones; in a snapshot all of them. */
+      readonly set?: readonly Member[];
+      /** Members that are not there any more. */
+      readonly gone?: readonly string[];
+      /** Whether this is all that is known, and whether there is more of it to come. */
+      readonly snapshot?: boolean;
+      readonly more?: boolean;
+    }
+  /** So many more items of an upload are welcome. */
+  | (Numbered & { readonly type: 'grant'; readonly id: number; readonly count: number });
 
 export type Frame = ClientFrame | ServerFrame;
 
@@ -191,159 +231,18 @@ export const PAYLOAD_FIELDS: Readonly<Record<string, string>> = {
   request: 'params',
   response: 'result',
   item: 'data',
+  chunk: 'data',
+  presence: 'data',
 };
 
 type PayloadField = 'data' | 'params' | 'result';
-type WithoutPayload<F> = F extends { type: 'event' | 'publish' | 'message' | 'request' | 'response' | 'item' } ? Omit<F, PayloadField> : F;
+type WithPayload = 'event' | 'publish' | 'message' | 'request' | 'response' | 'item' | 'chunk' | 'presence';
+type WithoutPayload<F> = F extends { type: WithPayload } ? Omit<F, PayloadField> : F;
 
 /** A frame as it is sent (docs/protocol.md, section Frames). Its `data`, `params` or `result` is encoded already, and goes beside it. */
 export type Outgoing<F extends Frame = Frame> = WithoutPayload<F>;
 
-/** The frames that one side may receive, by type. `F` is what they make together. */
-export interface Shapes<F extends Frame> {
-  readonly shapes: Readonly<Record<string, Shape>>;
-  /** Never there: it only carries the type. */
-  readonly frames?: F;
-}
-
 /** The answer to a ping: its nonce, and nothing else that came with it. */
 export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing<{ readonly type: 'pong'; readonly nonce?: number }> {
   return { type: 'pong', ...(typeof nonce === 'number' && { nonce }) };
-}
-
-type Guard = (value: unknown) => boolean;
-type Shape = Readonly<Record<string, Guard>>;
-
-const text: Guard = (value) => typeof value === 'string';
-const flag: Guard = (value) => typeof value === 'boolean';
-const anything: Guard = () => true;
-const present: Guard = (value) => value !== undefined;
-const absent: Guard = (value) => value === undefined || value === null;
-const whole: Guard = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const id: Guard = (value) => whole(value) && value !== 0;
-const milliseconds: Guard = (value) => Number.isFinite(value) && (value as number) >= 0;
-/** Absent, or null: some languages cannot leave a field out. */
-const maybe =
-  (guard: Guard): Guard =>
-  (value) =>
-    value === undefined || value === null || guard(value);
-const list =
-  (guard: Guard): Guard =>
-  (value) =>
-    Array.isArray(value) && value.every(guard);
-const record =
-  (shape: Shape): Guard =>
-  (value) =>
-    isRecord(value) && misfit(value, shape) === undefined;
-
-const limits = record({ message: id, window: whole });
-const error = record({ code: text, message: maybe(text), data: anything, retryAfter: maybe(milliseconds) });
-/** A number here would be missing in the count. */
-const unnumbered = { seq: absent };
-const numbered = { seq: maybe(id) };
-/** A place in the history of a channel. */
-const place = { epoch: maybe(text), offset: maybe(whole) };
-const pings = { ...unnumbered, nonce: maybe(whole), received: maybe(whole) };
-
-const COMMON: Readonly<Record<string, Shape>> = {
-  ping: pings,
-  pong: pings,
-  ack: { ...unnumbered, received: whole },
-  skip: { seq: id },
-  bye: {
-    ...unnumbered,
-    code: whole,
-    reason: maybe(text),
-    reconnect: flag,
-    resume: flag,
-    retryAfter: maybe(milliseconds),
-    received: maybe(whole),
-  },
-  event: { ...numbered, name: text, data: present },
-  request: {
-    ...numbered,
-    id,
-    method: text,
-    timeout: maybe(milliseconds),
-    idempotencyKey: maybe(text),
-    stream: maybe(flag),
-    credit: maybe(whole),
-  },
-  response: { ...numbered, id },
-  error: { ...numbered, id, error },
-  cancel: { ...numbered, id },
-  item: { ...numbered, id, data: present },
-  end: { ...numbered, id },
-  credit: { ...numbered, id, count: id },
-};
-
-/** What a client may receive, by type. */
-export const FROM_SERVER: Shapes<ServerFrame> = {
-  shapes: {
-    ...COMMON,
-    welcome: {
-      ...unnumbered,
-      version: id,
-      features: list(text),
-      resumed: flag,
-      session: maybe(text),
-      key: maybe(text),
-      received: maybe(whole),
-      ttl: maybe(milliseconds),
-      error: maybe(error),
-      heartbeat: record({ interval: id, timeout: id }),
-      limits,
-      idempotency: maybe(milliseconds),
-      subscriptions: maybe(list(record({ channel: text, recovered: maybe(flag), ...place, error: maybe(error) }))),
-    },
-    unsubscribe: { ...unnumbered, channel: text, error: maybe(error), resubscribe: maybe(flag) },
-    message: { ...unnumbered, channel: text, data: present, offset: maybe(whole), from: maybe(text) },
-  },
-};
-
-/** What a server may receive, by type. */
-export const FROM_CLIENT: Shapes<ClientFrame> = {
-  shapes: {
-    ...COMMON,
-    hello: {
-      ...unnumbered,
-      version: id,
-      features: list(text),
-      resume: maybe(record({ session: text, key: text, generation: whole, received: whole })),
-      subscriptions: maybe(list(record({ channel: text, ...place }))),
-      limits,
-      attempt: whole,
-      cause: maybe(text),
-    },
-    subscribe: { ...unnumbered, id, channel: text, ...place },
-    unsubscribe: { ...unnumbered, id, channel: text },
-    publish: { ...numbered, id: maybe(id), channel: text, data: present, idempotencyKey: maybe(text) },
-  },
-};
-
-/**
- * Makes a frame of a value; undefined when its type is unknown, which is to be ignored. Where such a one has a number it counts all the
- * same, and is a skip.
- *
- * @throws ProtocolError when it is no frame, or a known one with a field missing or of the wrong type
- */
-export function frameOf<F extends Frame>(value: unknown, { shapes }: Shapes<F>): F | undefined {
-  if (!isRecord(value)) throw new ProtocolError('A frame is an object');
-  const { type, seq } = value as { type?: unknown; seq?: unknown };
-  if (typeof type !== 'string') throw new ProtocolError('A frame has a type');
-  const known = Object.hasOwn(shapes, type);
-  if (!known && absent(seq)) return undefined;
-  const shape = shapes[known ? type : 'skip'] as Shape;
-  const field = misfit(value, shape);
-  if (field) throw new ProtocolError(`A frame of type ${type} has no valid "${field}"`);
-  return (known ? value : { type: 'skip', seq }) as unknown as F;
-}
-
-/** The first field that does not fit. */
-function misfit(value: Record<string, unknown>, shape: Shape): string | undefined {
-  return Object.keys(shape).find((name) => !shape[name]?.(Object.hasOwn(value, name) ? value[name] : undefined));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,7 +5,7 @@ import { rawVerdict } from '../core/retry-policy.ts';
 import { WINDOW } from '../core/session.ts';
 import { ProtocolError, UnauthorizedError } from '../errors.ts';
 import { decodeFrames, encodeFrame } from './codec.ts';
-import { type Declaration, FROM_SERVER, type Hello, type ServerFrame, type Welcome } from './frames.ts';
+import type { Declaration, Hello, ServerFrame, Welcome } from './frames.ts';
 import {
   type Capabilities,
   type Ending,
@@ -17,6 +17,7 @@ import {
   type SessionGrant,
   UNDECODABLE,
 } from './protocol.ts';
+import { FROM_SERVER } from './shapes.ts';
 
 /** The version spoken. */
 export const VERSION = 1;
@@ -25,7 +26,7 @@ export const SUBPROTOCOL = 'holdfast.v1.json';
 /** Largest hello, in bytes. */
 export const HELLO_LIMIT = 65_536;
 /** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
-export const FEATURES = ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams'] as const;
+export const FEATURES = ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence'] as const;
 
 /** Close codes that the server sends (docs/protocol.md). */
 export const Close = {
@@ -50,6 +51,8 @@ const CAPABILITIES: Capabilities = {
   streams: true,
   resume: true,
   recovery: true,
+  uploads: true,
+  presence: true,
 };
 
 /** Bytes of the declarations in a hello, which has 64 KiB in all. */
@@ -116,6 +119,8 @@ async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
       resume: session !== undefined,
       recovery: offers('recovery'),
       streams: calls && offers('streams'),
+      uploads: calls && offers('uploads'),
+      presence: offers('channels') && offers('presence'),
     },
     idempotency: welcome.idempotency ?? 0,
     limit: welcome.limits.message,

@@ -31,6 +31,10 @@ export interface Capabilities {
   readonly resume: boolean;
   /** What was missed on a channel comes after. */
   readonly recovery: boolean;
+  /** Calls with items of the client's own. */
+  readonly uploads: boolean;
+  /** Who is there on a channel. */
+  readonly presence: boolean;
 }
 
 /**
@@ -48,6 +52,8 @@ export const NO_CAPABILITIES: Capabilities = {
   streams: false,
   resume: false,
   recovery: false,
+  uploads: false,
+  presence: false,
 };
 
 /** What a client brings to the opening of a connection. */

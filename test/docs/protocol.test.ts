@@ -1,8 +1,8 @@
 /** The tables of docs/protocol.md: frames and fields, what their values may be, and close codes, held against the code. */
 
 import { describe, expect, it } from 'vitest';
-import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/frames.ts';
 import { FEATURES, holdfast } from '../../src/wire/holdfast.ts';
+import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/shapes.ts';
 import { tableUnder } from '../support/markdown-tables.ts';
 import { readDocument } from '../support/read-document.ts';
 

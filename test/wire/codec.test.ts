@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../src/errors.ts';
 import { decodeFrames, decodePayload, encodeFrame, encodePayload, MAX_BATCH } from '../../src/wire/codec.ts';
-import { FROM_CLIENT, FROM_SERVER, type Outgoing, PAYLOAD_FIELDS } from '../../src/wire/frames.ts';
+import { type Outgoing, PAYLOAD_FIELDS } from '../../src/wire/frames.ts';
+import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/shapes.ts';
 
 const fromClient = (message: unknown) => [...decodeFrames(message, FROM_CLIENT)];
 const fromServer = (message: unknown) => [...decodeFrames(message, FROM_SERVER)];

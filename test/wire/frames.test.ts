@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../src/errors.ts';
-import { FROM_CLIENT, FROM_SERVER, frameOf } from '../../src/wire/frames.ts';
+import { FROM_CLIENT, FROM_SERVER, frameOf } from '../../src/wire/shapes.ts';
 
 /** What a field may hold, by the table of the protocol: values that are taken, and values that are not. */
 interface Kind {

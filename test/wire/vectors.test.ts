@@ -1,7 +1,7 @@
 /** The test vectors of docs/protocol-vectors.json, replayed against the server and the client of this library. */
 
 import { describe, expect, it } from 'vitest';
-import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/frames.ts';
+import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/shapes.ts';
 import { codeBlocks } from '../support/read-document.ts';
 import { replay } from '../support/replay.ts';
 import { gaps } from '../support/vector-gaps.ts';

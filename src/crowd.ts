@@ -1,0 +1,179 @@
+/** All that one client knows of who is there on one channel, and shows there; several watch it, each on its own. */
+
+import type { Channel, ChannelListener } from './channel.ts';
+import { CallError, ClosedError, SessionLostError, TimeoutError } from './errors.ts';
+import { MemberEvent } from './events.ts';
+import type { Presence } from './presence.ts';
+import type { Payload } from './wire/codec.ts';
+import type { Member, ServerFrame } from './wire/frames.ts';
+
+type Change<T> = ['join' | 'update' | 'leave', Member<T>, Member<T> | undefined];
+
+export class Crowd<T> implements ChannelListener<unknown> {
+  members: ReadonlyMap<string, Member<T>> = new Map();
+  me: string | undefined;
+  readonly #channel: Channel;
+  /** What each shows, the one that spoke last at the end. */
+  readonly #shown = new Map<Presence<T>, Payload | undefined>();
+  readonly #unlisten: () => void;
+  /** Part of a snapshot; the rest follows. */
+  #arriving: Map<string, Member<T>> | undefined;
+  #isKnown = false;
+  /** What the server was told on this connection, and whether it has not answered yet. */
+  #told: string | undefined;
+  #asking: object | undefined;
+  #scheduled = false;
+
+  /** The one of a channel, from the first that watches to the last. */
+  static of<T>(channel: Channel<never>): Crowd<T> {
+    return (crowds.get(channel) ?? new Crowd(channel as Channel)) as Crowd<T>;
+  }
+
+  private constructor(channel: Channel) {
+    this.#channel = channel;
+    crowds.set(channel, this as Crowd<unknown>);
+    this.#unlisten = channel.listen(this);
+  }
+
+  get isCurrent(): boolean {
+    return this.#isKnown && this.#channel.state.status === 'subscribed';
+  }
+
+  add(one: Presence<T>, payload: Payload | undefined): void {
+    this.#shown.set(one, payload);
+    if (this.isCurrent) one.settle();
+    else if (this.#channel.host.isOver) one.settle(new ClosedError());
+    this.#schedule();
+  }
+
+  show(one: Presence<T>, payload: Payload | undefined): void {
+    this.#shown.delete(one);
+    this.#shown.set(one, payload);
+    this.#schedule();
+  }
+
+  remove(one: Presence<T>): void {
+    this.#shown.delete(one);
+    this.#schedule();
+  }
+
+  message(): void {}
+
+  ready(): void {
+    this.#isKnown = false;
+    this.#told = this.#asking = this.#arriving = undefined;
+    this.#schedule();
+  }
+
+  presence({ set, gone, snapshot, more }: Extract<ServerFrame, { type: 'presence' }>): void {
+    const entries = (set ?? []).map((member) => [member.id, member as Member<T>] as const);
+    if (!snapshot) {
+      const next = new Map([...this.members, ...entries]);
+      for (const id of gone ?? []) next.delete(id);
+      return this.#become(next);
+    }
+    this.#arriving = new Map([...(this.#arriving ?? []), ...entries]);
+    if (more) return;
+    const all = this.#arriving;
+    this.#arriving = undefined;
+    this.#isKnown = true;
+    this.#become(all);
+    for (const one of [...this.#shown.keys()]) one.settle();
+  }
+
+  failed(error: unknown): void {
+    for (const one of [...this.#shown.keys()]) one.settle(error);
+  }
+
+  closed(error: Error | undefined): void {
+    this.failed(error ?? new ClosedError());
+  }
+
+  /** Tells what is different from before. */
+  #become(next: ReadonlyMap<string, Member<T>>): void {
+    const before = this.members;
+    const changes: Change<T>[] = [];
+    for (const [id, member] of before) if (!next.has(id)) changes.push(['leave', member, undefined]);
+    for (const [id, member] of next) {
+      const previous = before.get(id);
+      if (!previous) changes.push(['join', member, undefined]);
+      else if (previous !== member && JSON.stringify(previous) !== JSON.stringify(member)) changes.push(['update', member, previous]);
+    }
+    this.members = next;
+    for (const one of [...this.#shown.keys()]) {
+      const events = changes.map((change) => new MemberEvent(...change));
+      for (const event of [...events, new Event('change')]) if (this.#shown.has(one)) one.dispatchEvent(event);
+    }
+  }
+
+  /** At the end of the task: what comes and goes in it is never told. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#tell();
+    });
+  }
+
+  /** The server is told what is different from what it was told last, one after the other. */
+  #tell(): void {
+    if (this.#asking) return;
+    const isWatched = this.#shown.size > 0;
+    const payload = [...this.#shown.values()].filter((each) => each !== undefined).at(-1);
+    const wish = JSON.stringify([isWatched, payload]);
+    const isThere = this.#channel.state.status === 'subscribed';
+    if (isThere && wish !== (this.#told ?? NOTHING)) this.#ask(wish, isWatched, payload);
+    else if (!isWatched) this.#end();
+  }
+
+  #end(): void {
+    if (crowds.get(this.#channel) === (this as Crowd<unknown>)) crowds.delete(this.#channel);
+    this.#unlisten();
+  }
+
+  #ask(wish: string, watch: boolean, payload: Payload | undefined): void {
+    const { name, host } = this.#channel;
+    this.#told = wish;
+    const unsupported = host.unsupported('presence');
+    if (unsupported) return this.#refused(unsupported);
+    const asking = {};
+    this.#asking = asking;
+    const isCurrent = () => this.#asking === asking;
+    const done = (result: unknown) => {
+      const { member } = Object(result) as { readonly member?: unknown };
+      if (isCurrent()) this.me = typeof member === 'string' ? member : undefined;
+    };
+    const failed = (error: unknown) => {
+      if (isCurrent() && !(error instanceof SessionLostError || error instanceof ClosedError)) this.#refused(asCallError(error));
+    };
+    host
+      .ask(name, {
+        what: `the presence on ${name}`,
+        payload,
+        frame: (id) => ({ type: 'presence', id, channel: name, watch, here: payload !== undefined }),
+        done,
+      })
+      .catch(failed)
+      .then(() => {
+        if (!isCurrent()) return;
+        this.#asking = undefined;
+        this.#tell(); // what has changed meanwhile
+      });
+  }
+
+  #refused(error: Error): void {
+    this.failed(error);
+    this.#channel.host.failed(error);
+  }
+}
+
+/** Of channels that somebody watches. */
+const crowds = new WeakMap<object, Crowd<unknown>>();
+/** Nobody watches, and nothing is shown. */
+const NOTHING = JSON.stringify([false, undefined]);
+
+function asCallError(error: unknown): Error {
+  if (error instanceof TimeoutError) return new CallError('DEADLINE_EXCEEDED', error.message);
+  return error instanceof Error ? error : new CallError('ABORTED', String(error));
+}

@@ -1,0 +1,229 @@
+/**
+ * Who is there on channels, and who wants to know (docs/protocol.md, section Presence). A client is there from when it says so until it says
+ * that it is not, leaves the channel, or is away for longer than the grace: where its session goes on in time, nobody notices anything.
+ */
+
+import { CallError } from '../errors.ts';
+import { bytesOf, encodePayload } from '../wire/codec.ts';
+import type { ClientFrame, Member } from '../wire/frames.ts';
+import type { Members } from './broker.ts';
+import type { ServerClient } from './client.ts';
+import type { ServerConnection } from './connection.ts';
+import type { HostSettings } from './options.ts';
+import { Roster } from './roster.ts';
+
+/** What it costs to know who is there. */
+export interface PresenceLimits {
+  /**
+   * Milliseconds that a client whose connection is lost is still there for the others; it has to come back with its session. Without
+   * sessions it leaves at once. @default 10000
+   */
+  readonly grace: number;
+  /** Members of one channel by this server; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
+  readonly members: number;
+  /** Bytes of what one member shows of itself, as JSON; more is refused with RESOURCE_EXHAUSTED. @default 4096 */
+  readonly bytes: number;
+}
+
+export type PresenceFrame = Extract<ClientFrame, { type: 'presence' }>;
+
+/** What presence needs of the server. */
+export interface PresenceHost {
+  readonly settings: HostSettings;
+  readonly members: Members;
+  readonly limits: PresenceLimits;
+  /** The subscription of a connection to a channel, as long as it is the same one. */
+  subscription(connection: ServerConnection, channel: string): object | undefined;
+  /** Why the client may not, if it may not. */
+  permission(client: ServerClient, channel: string, data: unknown): CallError | undefined | Promise<CallError | undefined>;
+  nameOf(client: ServerClient): string | undefined;
+  /** A connection does not take what it would have to be told: it loses the channel. */
+  refused(connection: ServerConnection, channel: string): void;
+}
+
+/** What is answered, and what follows the answer. */
+export interface Declared {
+  readonly result: { readonly member?: string };
+  /** Tells who is there, from now on. */
+  join(): unknown;
+}
+
+/** Where a client is there. */
+interface Stay {
+  readonly json: string;
+  /** Whether it has said so on the connection that it has now. */
+  isConfirmed: boolean;
+}
+
+interface Guest {
+  readonly member: string;
+  readonly stays: Map<string, Stay>;
+  /** Set while it has to say again where it is. */
+  timer: unknown;
+}
+
+export class Presence {
+  readonly #host: PresenceHost;
+  readonly #guests = new Map<ServerClient, Guest>();
+  readonly #rosters = new Map<string, Roster>();
+  /** How many of this server are there, by channel. */
+  readonly #sizes = new Map<string, number>();
+  /** The latest that a connection said about a channel. */
+  readonly #declarations = new WeakMap<ServerConnection, Map<string, object>>();
+
+  constructor(host: PresenceHost) {
+    this.#host = host;
+  }
+
+  /** Rejects with a CallError, where it may not, or has changed its mind meanwhile. */
+  async declare(connection: ServerConnection, client: ServerClient, frame: PresenceFrame): Promise<Declared> {
+    const { channel, watch, here, data = null } = frame;
+    const subscription = this.#host.subscription(connection, channel);
+    if (!subscription) throw new CallError('FAILED_PRECONDITION', `Subscribe to ${channel} first`);
+    const declaration = {};
+    this.#declarationsOf(connection).set(channel, declaration);
+    const isCurrent = () =>
+      this.#host.subscription(connection, channel) === subscription && this.#declarations.get(connection)?.get(channel) === declaration;
+    const check = () => {
+      if (!isCurrent()) throw new CallError('CANCELLED', 'It was given up meanwhile');
+    };
+    const json = here ? this.#encoded(data) : undefined;
+    const wants = here || watch; // who leaves needs no permission
+    const denied = wants ? await this.#host.permission(client, channel, here ? data : undefined) : undefined;
+    check();
+    if (denied) throw denied;
+    const member = json === undefined ? undefined : await this.#enter(client, channel, json, data);
+    if (json === undefined) await this.#leave(client, channel);
+    check();
+    const result = member === undefined ? {} : { member };
+    if (!watch) {
+      this.#rosters.get(channel)?.leave(connection);
+      return { result, join: () => {} };
+    }
+    const roster = this.#rosterOf(channel);
+    roster.expect(connection);
+    await roster.known.catch((error: unknown) => {
+      throw this.#failed(error);
+    });
+    check();
+    return { result, join: () => isCurrent() && roster.join(connection) };
+  }
+
+  /** The connection has no part in the channel any more, but may come back to it, or another one in its place. */
+  paused(connection: ServerConnection, channel: string): void {
+    this.#declarations.get(connection)?.delete(channel);
+    this.#rosters.get(channel)?.leave(connection);
+    const { client } = connection;
+    const guest = client && this.#guests.get(client);
+    const stay = guest?.stays.get(channel);
+    if (!client || !guest || !stay) return;
+    stay.isConfirmed = false;
+    guest.timer ??= this.#wait(client);
+  }
+
+  /** The client has left the channel. */
+  left(client: ServerClient, channel: string): void {
+    void this.#leave(client, channel).catch(() => {});
+  }
+
+  /** The client is back, and is going to say where it is. */
+  returned(client: ServerClient): void {
+    const guest = this.#guests.get(client);
+    if (guest?.timer === undefined) return;
+    this.#host.settings.clock.clearTimeout(guest.timer);
+    guest.timer = this.#wait(client);
+  }
+
+  /** The client is gone for good. */
+  ended(client: ServerClient): void {
+    for (const channel of [...(this.#guests.get(client)?.stays.keys() ?? [])]) this.left(client, channel);
+  }
+
+  #wait(client: ServerClient): unknown {
+    return this.#host.settings.clock.setTimeout(() => {
+      const guest = this.#guests.get(client);
+      if (!guest) return;
+      guest.timer = undefined;
+      for (const [channel, { isConfirmed }] of [...guest.stays]) if (!isConfirmed) this.left(client, channel);
+    }, this.#host.limits.grace);
+  }
+
+  async #enter(client: ServerClient, channel: string, json: string, data: unknown): Promise<string> {
+    const { settings, limits, members } = this.#host;
+    const guest = this.#guests.get(client) ?? { member: settings.createId(), stays: new Map(), timer: undefined };
+    const before = guest.stays.get(channel);
+    const size = this.#sizes.get(channel) ?? 0;
+    if (!before && size >= limits.members) throw new CallError('RESOURCE_EXHAUSTED', 'Too many members');
+    this.#guests.set(client, guest);
+    guest.stays.set(channel, { json, isConfirmed: true });
+    if (!before) this.#sizes.set(channel, size + 1);
+    const { member } = guest;
+    if (before?.json === json) return member; // nobody has to be told
+    const from = this.#host.nameOf(client);
+    const entry: Member = { id: member, ...(from !== undefined && { from }), data };
+    try {
+      await members.enter(channel, entry);
+    } catch (error) {
+      this.left(client, channel); // as far as anybody knows it is not there
+      throw this.#failed(error);
+    }
+    return member;
+  }
+
+  async #leave(client: ServerClient, channel: string): Promise<void> {
+    const guest = this.#guests.get(client);
+    if (!guest?.stays.delete(channel)) return;
+    const size = (this.#sizes.get(channel) ?? 1) - 1;
+    if (size > 0) this.#sizes.set(channel, size);
+    else this.#sizes.delete(channel);
+    if (guest.stays.size === 0) {
+      this.#host.settings.clock.clearTimeout(guest.timer);
+      this.#guests.delete(client);
+    }
+    try {
+      await this.#host.members.leave(channel, guest.member);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** What it shows, as JSON. */
+  #encoded(data: unknown): string {
+    let json: unknown;
+    try {
+      json = encodePayload(data);
+    } catch {
+      throw new CallError('INVALID_ARGUMENT', 'The data cannot be passed on');
+    }
+    if (typeof json !== 'string') throw new CallError('INVALID_ARGUMENT', 'What a member shows is JSON');
+    const { bytes: limit } = this.#host.limits;
+    const bytes = bytesOf(json);
+    if (bytes > limit) throw new CallError('RESOURCE_EXHAUSTED', `The data has ${bytes} bytes, and a member shows up to ${limit}`);
+    return json;
+  }
+
+  #rosterOf(channel: string): Roster {
+    const found = this.#rosters.get(channel);
+    if (found) return found;
+    const { settings, members, refused } = this.#host;
+    const roster: Roster = new Roster(channel, {
+      settings,
+      members,
+      refused: (connection) => refused(connection, channel),
+      emptied: () => this.#rosters.delete(channel),
+    });
+    this.#rosters.set(channel, roster);
+    return roster;
+  }
+
+  #failed(error: unknown): CallError {
+    this.#host.settings.onerror(error, 'the broker');
+    return new CallError('UNAVAILABLE', 'The broker failed');
+  }
+
+  #declarationsOf(connection: ServerConnection): Map<string, object> {
+    const found = this.#declarations.get(connection) ?? new Map<string, object>();
+    this.#declarations.set(connection, found);
+    return found;
+  }
+}
