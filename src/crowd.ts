@@ -4,7 +4,6 @@ import type { Channel, ChannelListener } from './channel.ts';
 import { CallError, ClosedError, SessionLostError, TimeoutError } from './errors.ts';
 import { MemberEvent } from './events.ts';
 import type { Presence } from './presence.ts';
-import type { Payload } from './wire/codec.ts';
 import type { Member, ServerFrame } from './wire/frames.ts';
 
 type Change<T> = ['join' | 'update' | 'leave', Member<T>, Member<T> | undefined];
@@ -14,7 +13,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
   me: string | undefined;
   readonly #channel: Channel;
   /** What each shows, the one that spoke last at the end. */
-  readonly #shown = new Map<Presence<T>, Payload | undefined>();
+  readonly #shown = new Map<Presence<T>, string | undefined>();
   readonly #unlisten: () => void;
   /** Part of a snapshot; the rest follows. */
   #arriving: Map<string, Member<T>> | undefined;
@@ -39,14 +38,14 @@ export class Crowd<T> implements ChannelListener<unknown> {
     return this.#isKnown && this.#channel.state.status === 'subscribed';
   }
 
-  add(one: Presence<T>, payload: Payload | undefined): void {
+  add(one: Presence<T>, payload: string | undefined): void {
     this.#shown.set(one, payload);
     if (this.isCurrent) one.settle();
     else if (this.#channel.host.isOver) one.settle(new ClosedError());
     this.#schedule();
   }
 
-  show(one: Presence<T>, payload: Payload | undefined): void {
+  show(one: Presence<T>, payload: string | undefined): void {
     this.#shown.delete(one);
     this.#shown.set(one, payload);
     this.#schedule();
@@ -132,13 +131,14 @@ export class Crowd<T> implements ChannelListener<unknown> {
     this.#unlisten();
   }
 
-  #ask(wish: string, watch: boolean, payload: Payload | undefined): void {
+  #ask(wish: string, watch: boolean, payload: string | undefined): void {
     const { name, host } = this.#channel;
     this.#told = wish;
     const unsupported = host.unsupported('presence');
     if (unsupported) return this.#refused(unsupported);
     const asking = {};
     this.#asking = asking;
+    const shown = payload === undefined ? { here: false } : { here: true, data: JSON.parse(payload) as unknown };
     const isCurrent = () => this.#asking === asking;
     const done = (result: unknown) => {
       const { member } = Object(result) as { readonly member?: unknown };
@@ -150,8 +150,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
     host
       .ask(name, {
         what: `the presence on ${name}`,
-        payload,
-        frame: (id) => ({ type: 'presence', id, channel: name, watch, here: payload !== undefined }),
+        frame: (id) => ({ type: 'presence', id, channel: name, watch, ...shown }),
         done,
       })
       .catch(failed)

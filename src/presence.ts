@@ -7,7 +7,7 @@ import { ClosedError } from './errors.ts';
 import { OurEventTarget } from './event-target.ts';
 import type { MemberEvent } from './events.ts';
 import { Outcome } from './outcome.ts';
-import { encodePayload, type Payload } from './wire/codec.ts';
+import { encodePayload } from './wire/codec.ts';
 import type { Member } from './wire/frames.ts';
 
 /** How to be there, or only to watch. A bad value is a `TypeError` that names it. */
@@ -68,7 +68,7 @@ export class Presence<T = unknown> extends OurEventTarget<PresenceEventMap<T>> {
   #isClosed = false;
 
   /** @internal Made by `presence(channel)`. */
-  constructor(crowd: Crowd<T>, payload: Payload | undefined, signal: AbortSignal | undefined) {
+  constructor(crowd: Crowd<T>, payload: string | undefined, signal: AbortSignal | undefined) {
     super();
     this.#crowd = crowd;
     this.#signal = signal;

@@ -4,7 +4,7 @@
  */
 
 import { CallError } from '../errors.ts';
-import { bytesOf, encodePayload } from '../wire/codec.ts';
+import { bytesOf } from '../wire/codec.ts';
 import type { ClientFrame, Member } from '../wire/frames.ts';
 import type { Members } from './broker.ts';
 import type { ServerClient } from './client.ts';
@@ -189,13 +189,8 @@ export class Presence {
 
   /** What it shows, as JSON. */
   #encoded(data: unknown): string {
-    let json: unknown;
-    try {
-      json = encodePayload(data);
-    } catch {
-      throw new CallError('INVALID_ARGUMENT', 'The data cannot be passed on');
-    }
-    if (typeof json !== 'string') throw new CallError('INVALID_ARGUMENT', 'What a member shows is JSON');
+    const json = jsonOf(data);
+    if (json === undefined) throw new CallError('INVALID_ARGUMENT', 'The data cannot be passed on');
     const { bytes: limit } = this.#host.limits;
     const bytes = bytesOf(json);
     if (bytes > limit) throw new CallError('RESOURCE_EXHAUSTED', `The data has ${bytes} bytes, and a member shows up to ${limit}`);
@@ -225,5 +220,14 @@ export class Presence {
     const found = this.#declarations.get(connection) ?? new Map<string, object>();
     this.#declarations.set(connection, found);
     return found;
+  }
+}
+
+/** Undefined where it is nested too deeply. */
+function jsonOf(data: unknown): string | undefined {
+  try {
+    return JSON.stringify(data);
+  } catch {
+    return undefined;
   }
 }

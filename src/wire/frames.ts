@@ -232,11 +232,10 @@ export const PAYLOAD_FIELDS: Readonly<Record<string, string>> = {
   response: 'result',
   item: 'data',
   chunk: 'data',
-  presence: 'data',
 };
 
 type PayloadField = 'data' | 'params' | 'result';
-type WithPayload = 'event' | 'publish' | 'message' | 'request' | 'response' | 'item' | 'chunk' | 'presence';
+type WithPayload = 'event' | 'publish' | 'message' | 'request' | 'response' | 'item' | 'chunk';
 type WithoutPayload<F> = F extends { type: WithPayload } ? Omit<F, PayloadField> : F;
 
 /** A frame as it is sent (docs/protocol.md, section Frames). Its `data`, `params` or `result` is encoded already, and goes beside it. */
