@@ -56,11 +56,10 @@ export function bytesOf(message: unknown): number {
 
 /** Encodes a frame with its number, where it has one, and its payload. */
 export function encodeFrame(frame: Outgoing, payload: Payload | undefined, seq?: number): Message {
-  const json = JSON.stringify(frame);
-  const head = seq === undefined ? json : `${json.slice(0, -1)},"seq":${seq}}`;
-  if (payload === undefined) return head;
-  if (typeof payload === 'string') return `${head.slice(0, -1)},"${PAYLOAD_FIELDS[frame.type]}":${payload}}`;
-  const start = new TextEncoder().encode(head);
+  const head = JSON.stringify(frame).slice(0, -1) + (seq === undefined ? '' : `,"seq":${seq}`);
+  if (typeof payload === 'string') return `${head},"${PAYLOAD_FIELDS[frame.type]}":${payload}}`;
+  if (payload === undefined) return `${head}}`;
+  const start = new TextEncoder().encode(`${head}}`);
   const message = new Uint8Array(start.length + 1 + payload.length);
   message.set(start);
   message[start.length] = SEPARATOR;
