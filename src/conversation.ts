@@ -3,22 +3,19 @@
  * It knows nothing of names: who handles what, and which channels are wanted, is the business of the {@link ConversationHost} above.
  */
 
-import { AddressSource, type ProviderContext, type UrlSource } from './address.ts';
-import type { Address } from './attempt.ts';
+import type { UrlSource } from './address.ts';
+import { Agreement } from './agreement.ts';
 import { Caller, type Posting, type Question, type Waiting } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
 import { ClientSession } from './client-session.ts';
 import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
-import { type AttemptContext, Connection } from './connection.ts';
+import { Connection } from './connection.ts';
 import type { HeartbeatRules } from './core/heartbeat.ts';
 import type { Emission } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
-import type { Ruling } from './core/retry-policy.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
-import { credentialsOf } from './credentials.ts';
 import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
-import type { HandshakeSocket } from './handshake.ts';
 import { GapError } from './line.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
@@ -61,34 +58,21 @@ export interface Traffic {
   readonly resumed: number;
 }
 
-/** Close codes for something that was too large, from whoever noticed. */
-const TOO_LARGE: readonly number[] = [1009, 4413];
 /** How long the close may take after a goodbye. */
 const BYE_TIMEOUT = 5_000;
 
 export class Conversation {
   readonly #host: ConversationHost;
-  readonly #options: ClientOptions;
   readonly #settings: ClientSettings;
-  readonly #address: AddressSource;
   readonly #connection: Connection;
   readonly #transmitter: Transmitter;
   readonly #caller: Caller;
   #responder: Responder;
-  /** What was agreed on with the server of the current connection, or of the one before. */
-  #opened: Opened | undefined;
-  #auth: unknown;
-  #bye: Bye | undefined;
   #byeTimer: unknown;
   readonly #session: ClientSession;
-  /** The session is not to survive the connection. */
-  #forget = false;
-  /** Something that was sent may have been too large for the way. */
-  #tooLarge = false;
+  readonly #agreement: Agreement;
   /** What is to be done when the connection is open, and not while it opens: the user's code may have its say in it. */
   readonly #later: (() => void)[] = [];
-  /** The attempt before was refused for its credentials. */
-  #unauthorized = false;
   #nonce = 0;
   /** Which events arrived. */
   readonly confirmation: Confirmation = new Confirmation();
@@ -96,7 +80,6 @@ export class Conversation {
 
   constructor(url: UrlSource, options: ClientOptions, settings: ClientSettings, host: ConversationHost) {
     this.#host = host;
-    this.#options = options;
     this.#settings = settings;
     const { protocol, clock } = settings;
     this.#transmitter = new Transmitter(
@@ -131,19 +114,25 @@ export class Conversation {
       write: (frame) => void (this.capabilities.cancel && this.#transmitter.answer(frame)),
     });
     this.#responder = this.#newResponder();
-    this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...protocol.subprotocols]);
+    this.#agreement = new Agreement(url, options, settings, {
+      session: this.#session,
+      history: () => this.#connection,
+      declarations: () => host.declarations(),
+      way: ({ limit, session }) => this.#transmitter.opened(limit, session?.window ?? 0),
+      violated: (error) => this.#violated(error),
+    });
     this.#connection = new Connection(
       {
-        resolve: (context) => this.#resolve(context),
+        resolve: (context) => this.#agreement.resolve(context),
         prepare: (socket) => {
           socket.binaryType = 'arraybuffer';
         },
-        handshake: (socket, { signal }) => this.#open(socket, signal),
+        handshake: (socket, { signal }) => this.#agreement.open(socket, signal),
         timeoutCode: HANDSHAKE_TIMEOUT,
         message: (event) => this.#receive(event.data),
         heartbeat: () => this.#heartbeat(),
         ping: () => this.#ping(),
-        classifyClose: (loss, context) => this.#classify(loss, context),
+        classifyClose: (loss, context) => this.#agreement.classify(loss, { ...context, welcomed: this.state.status === 'open' }),
         stateChanged: (state, previous) => host.stateChanged(state, previous),
         emitted: (emission, leftBehind) => this.#emitted(emission, leftBehind),
       },
@@ -166,7 +155,7 @@ export class Conversation {
 
   /** Whether what is posted now goes out at the end of the task. */
   get isOpen(): boolean {
-    return this.state.status === 'open' && !this.#bye;
+    return this.state.status === 'open' && !this.#agreement.bye;
   }
 
   /** What waits in the outbox. */
@@ -191,7 +180,7 @@ export class Conversation {
 
   /** Milliseconds that the server remembers the outcome of an idempotent call. */
   get idempotency(): number {
-    return this.#opened?.idempotency ?? 0;
+    return this.#agreement.opened?.idempotency ?? 0;
   }
 
   /** Bytes that are on their way out of the socket. */
@@ -201,7 +190,7 @@ export class Conversation {
 
   /** What the server can do; before the first connection, what the protocol can. */
   get capabilities(): Capabilities {
-    return this.#opened?.capabilities ?? this.#settings.protocol.capabilities;
+    return this.#agreement.opened?.capabilities ?? this.#settings.protocol.capabilities;
   }
 
   connect(): void {
@@ -283,43 +272,6 @@ export class Conversation {
   /** Asks the server how far it is, at once, where that matters. */
   hasten(): void {
     if (this.isOpen && this.unacknowledged.frames > 0) this.#ping();
-  }
-
-  async #resolve(context: ProviderContext): Promise<Address> {
-    const { auth } = this.#options;
-    const [where, credentials] = await Promise.all([this.#address.resolve(context), credentialsOf(auth, context)]);
-    if (!context.signal.aborted) this.#auth = credentials;
-    return where;
-  }
-
-  async #open(socket: HandshakeSocket, signal: AbortSignal): Promise<Opened | undefined> {
-    const { protocol, messageLimit } = this.#settings;
-    const { attempt, cause } = this.#connection;
-    this.#bye = undefined;
-    this.#forget = false;
-    let opened: Opened = { capabilities: protocol.capabilities, limit: Infinity, subscriptions: [], resumed: false };
-    try {
-      const opening = {
-        auth: this.#auth,
-        attempt,
-        cause: cause && `${cause.kind} ${cause.code}`,
-        limit: messageLimit,
-        subscriptions: () => this.#host.declarations(),
-        resume: () => this.#session.resume(),
-        bye: (frame: Bye) => {
-          this.#bye = frame;
-        },
-      };
-      if (protocol.open) opened = await protocol.open(socket, opening);
-      if (signal.aborted) return undefined; // given up meanwhile: what it agreed on is not heard of
-      this.#opened = opened;
-      this.#session.agree(opened, this.#transmitter.opened(opened.limit, opened.session?.window ?? 0), this.#tooLarge);
-      this.#tooLarge = false;
-    } catch (error) {
-      if (error instanceof ProtocolError) this.#violated(error);
-      throw error;
-    }
-    return opened;
   }
 
   /** The frames of a message; true when one of them was the answer to a ping. */
@@ -409,7 +361,7 @@ export class Conversation {
 
   /** The server is about to close: nothing new is begun, and the close is not waited for for ever. */
   #farewell(frame: Bye): void {
-    this.#bye = frame;
+    this.#agreement.bye = frame;
     this.#transmitter.pause();
     const { clock } = this.#settings;
     clock.clearTimeout(this.#byeTimer);
@@ -424,24 +376,10 @@ export class Conversation {
     this.#connection.fail({ kind: 'violation', code, reason: shortened(error.message), wasClean: false, error });
   }
 
-  #classify(loss: Loss, context: AttemptContext & { suspects: number }): Ruling {
-    const { shouldReconnect } = this.#options;
-    const welcomed = this.state.status === 'open';
-    const { suspects } = context;
-    const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.#bye, suspects });
-    this.#forget = forget === true;
-    if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.#bye?.code ?? loss.code);
-    const again = this.#unauthorized;
-    this.#unauthorized = verdict === 'reauthorize';
-    if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
-    if (verdict === 'reauthorize') return { verdict: again ? 'unauthorized' : 'retry', retryAfter };
-    return { verdict, retryAfter };
-  }
-
   /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late. */
   #heartbeat(): HeartbeatRules | undefined {
     const { protocol, probeTimeout } = this.#settings;
-    const { interval, timeout } = this.#opened?.heartbeat ?? {};
+    const { interval, timeout } = this.#agreement.opened?.heartbeat ?? {};
     if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;
     return { interval: interval + timeout / 2, timeout: timeout / 2, probeTimeout };
   }
@@ -456,23 +394,22 @@ export class Conversation {
   #emitted(emission: Emission, lostBytes: number): void {
     const { clock } = this.#settings;
     clock.clearTimeout(this.#byeTimer);
-    if (emission.type === 'emitOpened') return this.#emitOpened(this.#opened as Opened);
+    if (emission.type === 'emitOpened') return this.#emitOpened(this.#agreement.opened as Opened);
     const { loss, willReconnect } = emission;
-    this.#bye = undefined;
-    if (!willReconnect) this.#unauthorized = false;
+    this.#agreement.ended(willReconnect);
     this.confirmation.lost();
     this.#caller.disconnected();
     this.#session.detach();
-    if (!this.#session.exists || !willReconnect || this.#forget) this.#session.lose(willReconnect);
+    if (!this.#session.exists || !willReconnect || this.#agreement.forgets) this.#session.lose(willReconnect);
     this.#perform();
     const { messages, bytes } = this.#transmitter.queued;
     this.#host.lost(loss, willReconnect, { lostBytes, queuedMessages: messages, queuedBytes: bytes });
   }
 
   #emitOpened(opened: Opened): void {
+    this.#agreement.succeeded();
     this.#traffic.connections++;
     if (opened.resumed) this.#traffic.resumed++;
-    this.#unauthorized = false;
     this.#perform();
     this.#host.opened(opened);
     this.#takeAll(() => opened.rest ?? [], 0);

@@ -51,11 +51,11 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'wire/',
     'event-target.ts',
   ],
+  'agreement.ts': ['address.ts', 'credentials.ts', 'errors.ts', 'report.ts'],
   'conversation.ts': [
+    'agreement.ts',
     'confirmation.ts',
-    'credentials.ts',
     'connection.ts',
-    'address.ts',
     'caller.ts',
     'responder.ts',
     'transmitter.ts',

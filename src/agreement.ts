@@ -1,0 +1,129 @@
+/** How a connection of a client begins, and what its end means: the address, the credentials, what is agreed on with the server, goodbyes. */
+
+import { AddressSource, type ProviderContext, type UrlSource } from './address.ts';
+import type { Address } from './attempt.ts';
+import type { ClientOptions, ClientSettings } from './client-options.ts';
+import type { ClientSession } from './client-session.ts';
+import type { AttemptContext } from './connection.ts';
+import type { Ruling } from './core/retry-policy.ts';
+import type { Loss } from './core/state.ts';
+import { credentialsOf } from './credentials.ts';
+import { ProtocolError } from './errors.ts';
+import type { HandshakeSocket } from './handshake.ts';
+import type { Way } from './line.ts';
+import { guarded } from './report.ts';
+import type { Bye, Declaration } from './wire/frames.ts';
+import type { Opened } from './wire/protocol.ts';
+
+/** What an agreement needs of its client. */
+export interface AgreementHost {
+  readonly session: ClientSession;
+  /** How many attempts have failed in a row, and how the last connection ended. */
+  history(): { readonly attempt: number; readonly cause: Loss | undefined };
+  /** The channels to be declared in a hello that is written now. */
+  declarations(): readonly Declaration[];
+  /** The way onto the connection that was agreed on. */
+  way(opened: Opened): Way;
+  /** The server has broken the protocol. */
+  violated(error: ProtocolError): void;
+}
+
+/** Close codes for something that was too large, from whoever noticed. */
+const TOO_LARGE: readonly number[] = [1009, 4413];
+export class Agreement {
+  readonly #options: ClientOptions;
+  readonly #settings: ClientSettings;
+  readonly #host: AgreementHost;
+  readonly #address: AddressSource;
+  #auth: unknown;
+  #opened: Opened | undefined;
+  #forgets = false;
+  /** Something that was sent may have been too large for the way. */
+  #tooLarge = false;
+  /** The attempt before was refused for its credentials. */
+  #unauthorized = false;
+  /** What the server said before the end of this connection. */
+  bye: Bye | undefined;
+
+  constructor(url: UrlSource, options: ClientOptions, settings: ClientSettings, host: AgreementHost) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#host = host;
+    this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...settings.protocol.subprotocols]);
+  }
+
+  /** What was agreed on with the server of the current connection, or of the one before. */
+  get opened(): Opened | undefined {
+    return this.#opened;
+  }
+
+  /** Whether the session is not to survive the connection. */
+  get forgets(): boolean {
+    return this.#forgets;
+  }
+
+  /** The connection is open. */
+  succeeded(): void {
+    this.#unauthorized = false;
+  }
+
+  /** The connection, or the attempt, has ended. */
+  ended(willReconnect: boolean): void {
+    this.bye = undefined;
+    if (!willReconnect) this.#unauthorized = false;
+  }
+
+  /** Where to connect, and as whom. */
+  async resolve(context: ProviderContext): Promise<Address> {
+    const { auth } = this.#options;
+    const [where, credentials] = await Promise.all([this.#address.resolve(context), credentialsOf(auth, context)]);
+    if (!context.signal.aborted) this.#auth = credentials;
+    return where;
+  }
+
+  /** Agrees with the server on what is to hold for this connection; undefined where it was given up meanwhile. */
+  async open(socket: HandshakeSocket, signal: AbortSignal): Promise<Opened | undefined> {
+    const { protocol, messageLimit } = this.#settings;
+    const { session, history, declarations, way, violated } = this.#host;
+    const { attempt, cause } = history();
+    this.bye = undefined;
+    this.#forgets = false;
+    let opened: Opened = { capabilities: protocol.capabilities, limit: Infinity, subscriptions: [], resumed: false };
+    try {
+      const opening = {
+        auth: this.#auth,
+        attempt,
+        cause: cause && `${cause.kind} ${cause.code}`,
+        limit: messageLimit,
+        subscriptions: () => declarations(),
+        resume: () => session.resume(),
+        bye: (frame: Bye) => {
+          this.bye = frame;
+        },
+      };
+      if (protocol.open) opened = await protocol.open(socket, opening);
+      if (signal.aborted) return undefined; // given up meanwhile: what it agreed on is not heard of
+      this.#opened = opened;
+      session.agree(opened, way(opened), this.#tooLarge);
+      this.#tooLarge = false;
+    } catch (error) {
+      if (error instanceof ProtocolError) violated(error);
+      throw error;
+    }
+    return opened;
+  }
+
+  /** What an ending means, as the protocol and the user say. */
+  classify(loss: Loss, { welcomed, ...context }: AttemptContext & { readonly suspects: number; readonly welcomed: boolean }): Ruling {
+    const { shouldReconnect } = this.#options;
+    const { suspects } = context;
+    const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.bye, suspects });
+    this.#forgets = forget === true;
+    if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.bye?.code ?? loss.code);
+    const again = this.#unauthorized;
+    this.#unauthorized = verdict === 'reauthorize';
+    if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
+    if (verdict === 'reauthorize') return { verdict: again ? 'unauthorized' : 'retry', retryAfter };
+    return { verdict, retryAfter };
+  }
+}
