@@ -36,30 +36,22 @@ export class Agreement {
   readonly #host: AgreementHost;
   readonly #address: AddressSource;
   #auth: unknown;
-  #opened: Opened | undefined;
-  #forgets = false;
   /** Something that was sent may have been too large for the way. */
   #tooLarge = false;
   /** The attempt before was refused for its credentials. */
   #unauthorized = false;
+  /** What was agreed on with the server of the current connection, or of the one before. */
+  opened: Opened | undefined;
   /** What the server said before the end of this connection. */
   bye: Bye | undefined;
+  /** Whether the session is not to survive the connection. */
+  forgets = false;
 
   constructor(url: UrlSource, options: ClientOptions, settings: ClientSettings, host: AgreementHost) {
     this.#options = options;
     this.#settings = settings;
     this.#host = host;
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...settings.protocol.subprotocols]);
-  }
-
-  /** What was agreed on with the server of the current connection, or of the one before. */
-  get opened(): Opened | undefined {
-    return this.#opened;
-  }
-
-  /** Whether the session is not to survive the connection. */
-  get forgets(): boolean {
-    return this.#forgets;
   }
 
   /** The connection is open. */
@@ -87,7 +79,7 @@ export class Agreement {
     const { session, history, declarations, way, violated } = this.#host;
     const { attempt, cause } = history();
     this.bye = undefined;
-    this.#forgets = false;
+    this.forgets = false;
     let opened: Opened = { capabilities: protocol.capabilities, limit: Infinity, subscriptions: [], resumed: false };
     try {
       const opening = {
@@ -103,7 +95,7 @@ export class Agreement {
       };
       if (protocol.open) opened = await protocol.open(socket, opening);
       if (signal.aborted) return undefined; // given up meanwhile: what it agreed on is not heard of
-      this.#opened = opened;
+      this.opened = opened;
       session.agree(opened, way(opened), this.#tooLarge);
       this.#tooLarge = false;
     } catch (error) {
@@ -118,7 +110,7 @@ export class Agreement {
     const { shouldReconnect } = this.#options;
     const { suspects } = context;
     const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.bye, suspects });
-    this.#forgets = forget === true;
+    this.forgets = forget === true;
     if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.bye?.code ?? loss.code);
     const again = this.#unauthorized;
     this.#unauthorized = verdict === 'reauthorize';

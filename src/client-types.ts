@@ -8,7 +8,7 @@ export interface ClientEventMap {
   open: OpenEvent;
   /** A connection or an attempt ended. */
   close: ReconnectingCloseEvent;
-  /** A connection or an attempt failed (a `close` follows), or a channel was refused or ended by the server. */
+  /** A connection or an attempt failed (a `close` follows), or the server refused or ended a channel, or refused a presence. */
   error: ClientErrorEvent;
   /** The state is another one; everything that a status line needs. */
   statechange: StateChangeEvent;
@@ -71,7 +71,7 @@ export interface ClientStats {
   readonly connections: number;
   /** Connections that went on with the session of the one before. */
   readonly resumed: number;
-  /** Events, calls and published messages that were written; streams are not counted. */
+  /** Events, calls and published messages that were written; streams and uploads are not counted. */
   readonly sent: number;
   /** Events that the server acknowledged, and calls and published messages that it answered, refusals not counted. */
   readonly acknowledged: number;
@@ -84,7 +84,7 @@ export interface ClientStats {
    * without a session was lost, before the server gave a sign of having got them.
    */
   readonly unconfirmed: number;
-  /** Events, calls and published messages that wait in the outbox now. */
+  /** Events, calls, published messages and items of uploads that wait in the outbox now. */
   readonly queuedMessages: number;
   /** Bytes that wait in the outbox now, as {@link OutboxLimits} counts them. */
   readonly queuedBytes: number;
@@ -94,7 +94,7 @@ export interface ClientStats {
   readonly unacknowledgedBytes: number;
   /** Frames that were written again, on another connection, since the client was made. */
   readonly resent: number;
-  /** Calls, published messages and subscriptions that were written and are not answered yet. */
+  /** Calls, streams, uploads, published messages, subscriptions and presences that were written and are not answered yet. */
   readonly pendingCalls: number;
   /** WebSocket messages that were sent after the welcome; one may carry up to 64 frames. */
   readonly messagesSent: number;

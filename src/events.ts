@@ -182,7 +182,8 @@ export class UnhandledEvent extends Event {
 }
 
 /**
- * A connection or an attempt of a client failed, and a `close` event follows; or the server refused or ended a channel.
+ * A connection or an attempt of a client failed, and a `close` event follows; or the server refused or ended a channel, or refused to say
+ * who is there.
  *
  * @example
  * client.addEventListener('error', ({ error }) => {
@@ -191,7 +192,7 @@ export class UnhandledEvent extends Event {
  * });
  */
 export class ClientErrorEvent extends Event {
-  /** What went wrong: a {@link HoldfastError} of the connection, or the {@link CallError} of the channel. */
+  /** What went wrong: a {@link HoldfastError} of the connection, or the {@link CallError} of the channel or presence. */
   declare readonly error: Error;
   /** The message of the error. */
   declare readonly message: string;

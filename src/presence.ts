@@ -60,7 +60,16 @@ export function presence<T = unknown>(channel: Channel<never>, options: Presence
   return new Presence(Crowd.of<T>(channel), payload, signal);
 }
 
-/** Who is there on a channel, as of now and by events: what {@link presence} returns. */
+/**
+ * Who is there on a channel, as of now and by events: what {@link presence} returns.
+ *
+ * @example
+ * const people = presence<{ name: string }>(client.channel('room:kelp'));
+ * await people.ready;
+ * for (const { data } of people.members.values()) console.log(data.name, 'is here');
+ * people.addEventListener('join', ({ member }) => console.log(member.data.name, 'comes'));
+ * people.addEventListener('leave', ({ member }) => console.log(member.data.name, 'goes'));
+ */
 export class Presence<T = unknown> extends OurEventTarget<PresenceEventMap<T>> {
   readonly #crowd: Crowd<T>;
   readonly #ready = new Outcome<void>();
@@ -126,13 +135,22 @@ export class Presence<T = unknown> extends OurEventTarget<PresenceEventMap<T>> {
    * Is not there any more, and goes on watching.
    *
    * @throws {@link ClosedError} when this is closed
+   *
+   * @example
+   * addEventListener('pagehide', () => people.leave()); // else the others see it for as long as it is waited for
    */
   leave(): void {
     this.#check();
     this.#crowd.show(this, undefined);
   }
 
-  /** Leaves, and watches no more. Doing so twice is doing it once. */
+  /**
+   * Leaves, and watches no more. Doing so twice is doing it once.
+   *
+   * @example
+   * const people = presence(client.channel('room:kelp'), { data: { name: 'Ida' } });
+   * people.close();
+   */
   close(): void {
     this.#close();
   }

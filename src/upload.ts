@@ -65,8 +65,8 @@ const checks: Record<string, Check> = {
  * @returns what the handler on the server returned, which may be before all was read
  *
  * @example
- * const { stored } = await upload(client, 'store', { name: file.name }, file, {
- *   onprogress: ({ bytes, total = 0 }) => console.log(`${Math.round((100 * bytes) / total)} %`),
+ * const stored = await upload(client, 'store', { name: file.name }, file, {
+ *   onprogress: ({ bytes }) => console.log(`${bytes} of ${file.size} bytes`),
  * });
  */
 export async function upload<C extends Contract = Anything, M extends Name<Methods<C, 'server'>> = Name<Methods<C, 'server'>>>(

@@ -118,11 +118,11 @@ export class Queue<T> {
   }
 }
 
-const BEYOND_ASCII = /[\u0080-\uffff]/;
+const UNUSUAL = /[^ -~]/;
 
 /** Bytes of a string as UTF-8; a lone surrogate counts as the three bytes of U+FFFD, which is what goes out for it. */
 export function utf8Length(text: string): number {
-  if (!BEYOND_ASCII.test(text)) return text.length; // mostly so, and looked for three times faster than counted
+  if (!UNUSUAL.test(text)) return text.length; // mostly so, and looked for three times faster than counted
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);

@@ -108,7 +108,10 @@ export interface ServerLimits {
   readonly subscriptions: number;
   /** Calls of one client that run at the same time; more are refused with RESOURCE_EXHAUSTED. @default 1000 */
   readonly calls: number;
-  /** Uploads of one client at the same time, each with up to 1 MiB that waits for its handler; more are refused with RESOURCE_EXHAUSTED. @default 16 */
+  /**
+   * Uploads of one client at the same time, each with up to 1 MiB that waits for its handler; more are refused with RESOURCE_EXHAUSTED.
+   * @default 16
+   */
   readonly uploads: number;
   /**
    * Bytes that may wait for a slow client (more is close code 4422), and bytes of its publishes that wait to be authorized (more are
@@ -142,8 +145,9 @@ export interface HostOptions<C extends Contract = Anything> {
    */
   readonly authenticate?: (token: unknown, request: PeerRequest) => unknown;
   /**
-   * Whether a client may subscribe or publish; asked again for a message that is sent again, so that nothing is to be counted here. `false` is PERMISSION_DENIED, a {@link CallError} says it in its own words, anything else
-   * that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
+   * Whether a client may subscribe, publish, or know who is there and be there itself (`presence`); asked again for a message that is sent
+   * again, and by a client that comes back, so that nothing is to be counted here. `false` is PERMISSION_DENIED, a {@link CallError} says
+   * it in its own words, anything else that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
    */
   readonly authorize?: (what: Authorization<C>) => boolean | Promise<boolean>;
   /**
@@ -162,8 +166,8 @@ export interface HostOptions<C extends Contract = Anything> {
    */
   readonly presence?: Partial<PresenceLimits> | false;
   /**
-   * What keeps the history of channels, who is there on them, the outcomes of idempotent calls, and spreads what is published: one that several servers share
-   * makes them one. @default a {@link MemoryBroker} of its own: the last 100 messages of each channel, for 5 minutes
+   * What keeps the history of channels, who is there on them, and the outcomes of idempotent calls, and spreads what is published: one that
+   * several servers share makes them one. @default a {@link MemoryBroker} of its own: the last 100 messages of each channel, for 5 minutes
    */
   readonly broker?: Broker;
   /** Who published a message, for its `from`. What it throws is reported to `onerror`, and nobody named. @default nobody is named */

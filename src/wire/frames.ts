@@ -117,6 +117,7 @@ export interface Bye {
  * @inline
  */
 export interface Numbered {
+  /** Its number. */
   readonly seq?: number;
 }
 
@@ -214,12 +215,18 @@ export type ServerFrame =
       readonly set?: readonly Member[];
       /** Members that are not there any more. */
       readonly gone?: readonly string[];
-      /** Whether this is all that is known, and whether there is more of it to come. */
+      /** Whether this is everybody who is there, and takes the place of what was known. */
       readonly snapshot?: boolean;
+      /** Whether the snapshot goes on in the next frame. */
       readonly more?: boolean;
     }
-  /** So many more items of an upload are welcome. */
-  | (Numbered & { readonly type: 'grant'; readonly id: number; readonly count: number });
+  | (Numbered & {
+      readonly type: 'grant';
+      /** The id of the upload. */
+      readonly id: number;
+      /** So many more of its items are welcome. */
+      readonly count: number;
+    });
 
 export type Frame = ClientFrame | ServerFrame;
 
