@@ -12,7 +12,8 @@ const HELP = `holdfast-server: a server to try Holdfast on
   --origin <origin>    page that may connect, may be given several times (default all)
   --help
 
-Methods: echo(anything), add({ a, b }), time(), wait({ ms }), fail({ code, message }); items([…]) is a stream.
+Methods: echo(anything), add({ a, b }), time(), wait({ ms }), fail({ code, message }); items([…]) is a stream, and
+count() takes an upload. Who is there on a channel is known.
 The event "echo" comes back as the event "echo". Every channel is open to everybody; try "chat".
 GET /health tells how it is.`;
 
@@ -41,6 +42,14 @@ const demo = {
         if (typeof fail === 'string') throw new CallError(fail, 'as you wish');
         yield each;
       }
+    },
+    count: async (_: unknown, { upload }: { readonly upload: AsyncIterable<unknown> }): Promise<{ items: number; bytes: number }> => {
+      const total = { items: 0, bytes: 0 };
+      for await (const item of upload) {
+        total.items++;
+        if (item instanceof Uint8Array) total.bytes += item.byteLength;
+      }
+      return total;
     },
     fail: (params: unknown): never => {
       const { code, message } = Object(params) as { code?: unknown; message?: unknown };

@@ -4,6 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { connect as dial } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { presence } from '../../src/presence.ts';
+import { upload } from '../../src/upload.ts';
 import { once, until } from '../support/e2e.ts';
 import { heard, join, raw, startServer } from '../support/service.ts';
 
@@ -58,6 +60,10 @@ describe('holdfast-server', { timeout: PATIENCE }, () => {
     expect(await client.call('echo', new Uint8Array([1, 255]))).toEqual(new Uint8Array([1, 255]));
     expect(await client.call('echo')).toBeUndefined();
     expect(await client.call('add', { a: 1, b: 2 })).toBe(3);
+    expect(await upload(client, 'count', undefined, [new Uint8Array(40_000), 'one'])).toEqual({ items: 4, bytes: 40_000 });
+    const people = presence(client.channel('chat'), { data: 'Ida' });
+    await people.ready;
+    expect([...people.members.values()]).toEqual([{ id: people.me, data: 'Ida' }]);
     for (const params of [undefined, null, 5, {}, { a: 1 }, { a: '1', b: 2 }])
       await expect(client.call('add', params)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await client.call('time')).toEqual(expect.any(Number));
