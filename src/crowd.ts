@@ -14,18 +14,20 @@ export class Crowd<T> implements ChannelListener<unknown> {
   readonly #channel: Channel;
   /** What each shows, the one that spoke last at the end. */
   readonly #shown = new Map<Presence<T>, string | undefined>();
-  readonly #unlisten: () => void;
+  #unlisten: () => void;
   /** Part of a snapshot; the rest follows. */
   #arriving: Map<string, Member<T>> | undefined;
   #isKnown = false;
   /** What the server was told on this connection, and whether it has not answered yet. */
   #told: string | undefined;
   #asking: object | undefined;
+  /** The server said no: whoever wants something asks again. */
+  #isRefused = false;
   #scheduled = false;
 
   /** The one of a channel, from the first that watches to the last. */
-  static of<T>(channel: Channel<never>): Crowd<T> {
-    return (crowds.get(channel) ?? new Crowd(channel as Channel)) as Crowd<T>;
+  static of<T>(channel: Channel): Crowd<T> {
+    return (crowds.get(channel) ?? new Crowd(channel)) as Crowd<T>;
   }
 
   private constructor(channel: Channel) {
@@ -42,13 +44,14 @@ export class Crowd<T> implements ChannelListener<unknown> {
     this.#shown.set(one, payload);
     if (this.isCurrent) one.settle();
     else if (this.#channel.host.isOver) one.settle(new ClosedError());
-    this.#schedule();
+    else if (this.#channel.state.status === 'failed') this.#relisten();
+    this.#demand();
   }
 
   show(one: Presence<T>, payload: string | undefined): void {
     this.#shown.delete(one);
     this.#shown.set(one, payload);
-    this.#schedule();
+    this.#demand();
   }
 
   remove(one: Presence<T>): void {
@@ -105,6 +108,17 @@ export class Crowd<T> implements ChannelListener<unknown> {
     }
   }
 
+  /** Asks for the channel again. */
+  #relisten(): void {
+    this.#unlisten();
+    this.#unlisten = this.#channel.listen(this);
+  }
+
+  #demand(): void {
+    if (this.#isRefused) this.#told = undefined;
+    this.#schedule();
+  }
+
   /** At the end of the task: what comes and goes in it is never told. */
   #schedule(): void {
     if (this.#scheduled) return;
@@ -134,6 +148,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
   #ask(wish: string, watch: boolean, payload: string | undefined): void {
     const { name, host } = this.#channel;
     this.#told = wish;
+    this.#isRefused = false;
     const unsupported = host.unsupported('presence');
     if (unsupported) return this.#refused(unsupported);
     const asking = {};
@@ -162,6 +177,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
   }
 
   #refused(error: Error): void {
+    this.#isRefused = true;
     this.failed(error);
     this.#channel.host.failed(error);
   }

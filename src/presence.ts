@@ -51,7 +51,7 @@ const checks: Record<string, Check> = {
  *   console.log([...people.members.values()].map(({ data }) => data.name).join(', '));
  * });
  */
-export function presence<T = unknown>(channel: Channel<never>, options: PresenceOptions<T> = {}): Presence<T> {
+export function presence<T = unknown>(channel: Channel, options: PresenceOptions<T> = {}): Presence<T> {
   if (!(channel instanceof Channel)) throw new TypeError(`presence() takes a channel of a client first, but got ${show(channel)}`);
   const checker = new Checker();
   const { data, signal } = checker.given(options, checks);
