@@ -3,49 +3,31 @@
  * other. Without a session (the client offers none, or the server) it lives as long as its connection.
  */
 
-import { Caller, type Posting } from '../caller.ts';
+import type { Posting } from '../caller.ts';
 import { closeCode } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
 import { TokenBucket } from '../core/rate.ts';
 import { WINDOW } from '../core/session.ts';
 import { type CallError, ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError, UnsupportedError } from '../errors.ts';
 import { Line, type Way } from '../line.ts';
-import { type Answerer, Responder } from '../responder.ts';
-import { Streaming } from '../streaming.ts';
-import { Uploading } from '../uploading.ts';
 import { encodeFrame, encodePayload, type Payload } from '../wire/codec.ts';
-import { wireError } from '../wire/errors.ts';
-import type { ClientFrame, Outgoing, Request, Resume } from '../wire/frames.ts';
+import type { Outgoing, Resume } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
 import type { ServerConnection } from './connection.ts';
-import { CallContext } from './context.ts';
-import type { Execution } from './once.ts';
-import type { HandlerContext, HostSettings, PeerRequest } from './options.ts';
+import { Dispatcher, type DispatcherHost, type SessionFrame } from './dispatcher.ts';
+import type { PeerRequest } from './options.ts';
 import type { Refusal, SessionStore } from './sessions.ts';
 
 /** What a client needs of the server it belongs to. */
-export interface ClientHost {
-  readonly settings: HostSettings;
+export interface ClientHost extends DispatcherHost {
   /** Undefined where the server offers none. */
   readonly sessions: SessionStore | undefined;
-  /** @param key where it is to be published once, however often it is sent */
-  publish(client: ServerClient, channel: string, data: unknown, key: string | undefined): Promise<unknown>;
-  /** Executes once, however often it is asked for. */
-  once(client: ServerClient, execution: Omit<Execution, 'identity'>, run: (signal: AbortSignal) => unknown): Promise<unknown>;
-  method(name: string): ((params: unknown, context: HandlerContext) => unknown) | undefined;
-  event(client: ServerClient, name: string, data: unknown): void;
   /** It is back with its session. */
   returned(client: ServerClient): void;
   /** Who it is, whichever object says so. */
   identityOf(principal: unknown): string;
   ended(client: ServerClient): void;
 }
-
-/** Frames that come out of a session: the rest belongs to the connection. */
-export type SessionFrame = Exclude<
-  ClientFrame,
-  { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' | 'presence' }
->;
 
 /** The session of a client, as a welcome grants it. */
 export interface Grant {
@@ -81,8 +63,7 @@ export class ServerClient<C extends Contract = Anything> {
   /** Yours, for whatever belongs to this client; it is gone with it. */
   readonly data: Map<unknown, unknown> = new Map();
   readonly #host: ClientHost;
-  readonly #caller: Caller;
-  readonly #responder: Responder;
+  readonly #dispatcher: Dispatcher;
   readonly #rate: TokenBucket;
   #request: PeerRequest;
   #connection: ServerConnection | undefined;
@@ -104,25 +85,11 @@ export class ServerClient<C extends Contract = Anything> {
     this.principal = principal;
     this.#request = request;
     this.#host = host;
-    const { clock, limits, onerror } = host.settings;
+    const { clock, limits } = host.settings;
     this.#rate = new TokenBucket(limits.rate, limits.burst, clock.now());
-    this.#caller = new Caller({
-      clock,
-      post: (posting) => {
-        const error = this.#write(posting.frame(), posting.payload, posting);
-        if (error) posting.dropped('too-large', error);
-        return () => this.#line?.withdraw(posting) === true;
-      },
-      write: (frame) => void this.#write(frame),
-    });
-    this.#responder = new Responder({
-      clock,
-      limit: limits.calls,
-      find: (name) => this.#find(name),
-      write: (frame, payload) => !this.#write(frame, payload),
-      failed: (error, method) => onerror(error, `the handler of ${method}`),
-      streams: (...answer) => new Streaming(...answer),
-      uploads: (grant, others) => (others < limits.uploads ? new Uploading(grant) : undefined),
+    this.#dispatcher = new Dispatcher(this.#self, host, {
+      write: (...frame) => this.#write(...frame),
+      withdraw: (posting) => this.#line?.withdraw(posting) === true,
       idle: () => this.#connection?.drained(),
     });
   }
@@ -203,7 +170,7 @@ export class ServerClient<C extends Contract = Anything> {
     this.#need('calls');
     const payload = encodePayload(params);
     if (typeof payload === 'object') this.#need('binary');
-    const result = await this.#caller.ask({
+    const result = await this.#dispatcher.ask({
       name: method,
       what: `the call of ${method}`,
       payload,
@@ -239,7 +206,7 @@ export class ServerClient<C extends Contract = Anything> {
 
   /** @internal Whether calls are being answered. */
   get isBusy(): boolean {
-    return this.#responder.size > 0;
+    return this.#dispatcher.isBusy;
   }
 
   /** @internal The secret that goes on with its session; undefined where there is none. */
@@ -309,8 +276,7 @@ export class ServerClient<C extends Contract = Anything> {
     this.#phase = 'over';
     this.#line?.end();
     if (this.#session) this.#host.sessions?.ended(this.#session.name, this.#self, why);
-    this.#responder.stop(new SessionLostError('The connection was lost', true));
-    this.#caller.lost();
+    this.#dispatcher.stop();
     this.#host.ended(this.#self);
   }
 
@@ -335,7 +301,7 @@ export class ServerClient<C extends Contract = Anything> {
   /** @internal Notes an id of a question that is not a call. */
   use(id: number): void {
     this.heard();
-    this.#responder.use(id);
+    this.#dispatcher.use(id);
   }
 
   /**
@@ -350,7 +316,7 @@ export class ServerClient<C extends Contract = Anything> {
     // What comes too fast is not counted: it comes again.
     if (!this.#mayCome(frame)) return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
     if (!this.#takes(frame, bytes)) return;
-    this.#dispatch(frame);
+    this.#dispatcher.dispatch(frame);
   }
 
   /** Whether the rate allows a frame; what was received before is no burden. */
@@ -375,58 +341,6 @@ export class ServerClient<C extends Contract = Anything> {
     const isVolatile = type === 'event' || (type === 'publish' && typeof frame.id !== 'number');
     if (this.#line && !isVolatile) throw new ProtocolError(`A frame of type ${type} has no number`);
     return true;
-  }
-
-  #dispatch(frame: SessionFrame): void {
-    switch (frame.type) {
-      case 'event':
-        return this.#host.event(this.#self, frame.name, frame.data);
-      case 'request':
-        return this.#answer(frame);
-      case 'response':
-        return this.#caller.response(frame.id, frame.result);
-      case 'error':
-        return this.#caller.error(frame.id, frame.error);
-      case 'cancel':
-        return this.#responder.cancel(frame.id);
-      case 'item':
-        return this.#caller.item(frame.id, frame.data, frame.cursor);
-      case 'end':
-        return this.#caller.response(frame.id, undefined);
-      case 'credit':
-        return this.#responder.credit(frame.id, frame.count);
-      case 'chunk':
-        return this.#responder.chunk(frame.id, frame.data);
-      case 'finish':
-        return this.#responder.finish(frame.id);
-      case 'publish':
-        return this.#publish(frame);
-      default: // a skip
-    }
-  }
-
-  #answer(request: Request): void {
-    const { method, params, idempotencyKey: key, stream } = request;
-    const answerer = this.#find(method);
-    if (typeof key !== 'string' || stream || !answerer) return this.#responder.request(request, answerer);
-    this.#responder.request(request, (_, signal, extras) =>
-      this.#host.once(this.#self, { method, key, params, signal }, (lasting) => answerer(params, lasting, extras)),
-    );
-  }
-
-  #find(name: string): Answerer | undefined {
-    const method = this.#host.method(name);
-    return method && ((params, signal, extras) => method(params, new CallContext(this.#self, signal, extras)));
-  }
-
-  #publish({ id, channel, data, idempotencyKey }: Extract<SessionFrame, { type: 'publish' }>): void {
-    const isAsked = typeof id === 'number';
-    if (isAsked) this.#responder.use(id);
-    // Not a call: many may be under way at once, after an outage above all. Without an id nobody wants an answer.
-    this.#host.publish(this.#self, channel, data, idempotencyKey ?? undefined).then(
-      (result) => isAsked && this.#write({ type: 'response', id }, encodePayload(result)),
-      (error: CallError) => isAsked && this.#write({ type: 'error', id, error: wireError(error) }),
-    );
   }
 
   /** Sends a frame of the session; returns why not, when it is larger than the client takes. */
