@@ -84,7 +84,7 @@ export class Sending {
         if (this.#isOver) return;
         const { done, value } = await this.#items.payloads.next();
         if (this.#isOver) return;
-        if (done) return void this.#post({ type: 'finish', id: this.#id }, undefined);
+        if (done) return await this.#post({ type: 'finish', id: this.#id }, undefined);
         this.#budget.spend();
         await this.#post({ type: 'chunk', id: this.#id }, value);
       }

@@ -10,6 +10,8 @@ import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
  */
 export type UploadSource = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<unknown> | AsyncIterable<unknown> | Iterable<unknown>;
 
+type Bytes = Blob | ArrayBuffer | ArrayBufferView;
+
 /** Most bytes of an item. */
 export const MAX_ITEM = 65_536;
 
@@ -60,15 +62,24 @@ function iteratorOf(source: UploadSource): AsyncIterator<unknown> | Iterator<unk
 async function* cut(source: AsyncIterable<unknown>, size: number): AsyncGenerator<Payload, void> {
   for await (const item of source) {
     const value = await item;
-    if (isBlob(value)) {
-      for (let at = 0; at < value.size; at += size) yield new Uint8Array(await value.slice(at, at + size).arrayBuffer());
-      continue;
-    }
-    const payload = encodePayload(value) ?? 'null';
-    if (typeof payload !== 'string') for (let at = 0; at < payload.length; at += size) yield payload.slice(at, at + size);
-    else if (bytesOf(payload) <= MAX_ITEM) yield payload;
-    else throw new MessageTooLargeError(bytesOf(payload), MAX_ITEM);
+    const total = sizeOf(value);
+    if (total === undefined) yield itemOf(value);
+    else for (let at = 0; at < total; at += size) yield new Uint8Array(await slice(value as Bytes, at, Math.min(at + size, total)));
   }
+}
+
+/** A copy of some bytes. */
+function slice(value: Bytes, from: number, to: number): ArrayBuffer | Promise<ArrayBuffer> {
+  if (isBlob(value)) return value.slice(from, to).arrayBuffer();
+  const bytes = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  return bytes.slice(from, to).buffer as ArrayBuffer;
+}
+
+function itemOf(value: unknown): Payload {
+  const payload = encodePayload(value) ?? 'null';
+  const bytes = bytesOf(payload);
+  if (bytes > MAX_ITEM) throw new MessageTooLargeError(bytes, MAX_ITEM);
+  return payload;
 }
 
 /** By what it can do: not every Blob is one of this window's. */
