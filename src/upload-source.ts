@@ -5,8 +5,8 @@ import { MessageTooLargeError } from './errors.ts';
 import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
 
 /**
- * What can be uploaded: bytes as a whole (a `File`, say), or a stream, generator or array of bytes and of values that JSON can carry. Bytes
- * are cut as it suits; each other value is an item of its own, of up to 64 KiB.
+ * What can be uploaded: bytes as a whole (a `File`, say; what is no Blob is copied at once), or a stream, generator or array of bytes and of
+ * values that JSON can carry. Bytes are cut as it suits; each other value is an item of its own, of up to 64 KiB.
  */
 export type UploadSource = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<unknown> | AsyncIterable<unknown> | Iterable<unknown>;
 
@@ -29,7 +29,8 @@ export interface Items {
 
 /** @throws TypeError at what is no source */
 export function itemsOf(source: UploadSource, size: number): Items {
-  const values = sizeOf(source) === undefined ? iteratorOf(source) : [source].values();
+  const whole = sizeOf(source) !== undefined;
+  const values = whole ? [isBlob(source) ? source : encodePayload(source)].values() : iteratorOf(source);
   const payloads = cut({ [Symbol.asyncIterator]: () => values as AsyncIterator<unknown> }, size);
   const leave = () => {
     for (const left of [values, payloads])
