@@ -270,6 +270,11 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     return this.#host;
   }
 
+  /** @internal Whether more than one listens. */
+  get isShared(): boolean {
+    return this.#listeners.size > 1;
+  }
+
   /** @internal Listens, until what it returns is called. */
   listen(listener: ChannelListener<T>): () => void {
     this.#add(listener);

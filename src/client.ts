@@ -51,6 +51,8 @@ const DRAIN_LOOK = 25;
  * or there is none, what was written may have arrived or not: calls reject with a {@link SessionLostError}, unless they are `idempotent`;
  * events and published messages are sent again (`unacknowledged`), or, without sessions, counted in `stats.unconfirmed`.
  *
+ * {@link stream}, {@link upload}, {@link presence} and {@link queued} are functions beside it, for those who need them.
+ *
  * Its lifecycle is told by the events of {@link ClientEventMap}. Where the platform has `Symbol.asyncDispose`, `await using` closes it.
  *
  * @example

@@ -14,13 +14,15 @@ export class Crowd<T> implements ChannelListener<unknown> {
   readonly #channel: Channel;
   /** What each shows, the one that spoke last at the end. */
   readonly #shown = new Map<Presence<T>, string | undefined>();
-  #unlisten: () => void;
+  #unlisten: (() => void) | undefined;
   /** Part of a snapshot; the rest follows. */
   #arriving: Map<string, Member<T>> | undefined;
   #isKnown = false;
   /** What the server was told on this connection, and whether it has not answered yet. */
   #told: string | undefined;
   #asking: object | undefined;
+  /** The server may think that this client is here. */
+  #mayBeHere = false;
   /** The server said no: whoever wants something asks again. */
   #isRefused = false;
   #scheduled = false;
@@ -32,8 +34,6 @@ export class Crowd<T> implements ChannelListener<unknown> {
 
   private constructor(channel: Channel) {
     this.#channel = channel;
-    crowds.set(channel, this as Crowd<unknown>);
-    this.#unlisten = channel.listen(this);
   }
 
   get isCurrent(): boolean {
@@ -42,9 +42,9 @@ export class Crowd<T> implements ChannelListener<unknown> {
 
   add(one: Presence<T>, payload: string | undefined): void {
     this.#shown.set(one, payload);
+    crowds.set(this.#channel, this as Crowd<unknown>);
     if (this.isCurrent) one.settle();
     else if (this.#channel.host.isOver) one.settle(new ClosedError());
-    else if (this.#channel.state.status === 'failed') this.#relisten();
     this.#demand();
   }
 
@@ -63,13 +63,14 @@ export class Crowd<T> implements ChannelListener<unknown> {
 
   ready(): void {
     this.#isKnown = false;
-    this.#told = this.#asking = this.#arriving = undefined;
+    this.#told = this.#asking = this.#arriving = this.me = undefined;
     this.#schedule();
   }
 
   presence({ set, gone, snapshot, more }: Extract<ServerFrame, { type: 'presence' }>): void {
-    const entries = (set ?? []).map((member) => [member.id, member as Member<T>] as const);
+    const entries = (set ?? []).map((member) => [member.id, { ...member, from: member.from ?? undefined } as Member<T>] as const);
     if (!snapshot) {
+      this.#arriving = undefined;
       const next = new Map([...this.members, ...entries]);
       for (const id of gone ?? []) next.delete(id);
       return this.#become(next);
@@ -78,8 +79,9 @@ export class Crowd<T> implements ChannelListener<unknown> {
     if (more) return;
     const all = this.#arriving;
     this.#arriving = undefined;
+    const isNews = !this.#isKnown;
     this.#isKnown = true;
-    this.#become(all);
+    this.#become(all, isNews);
     for (const one of [...this.#shown.keys()]) one.settle();
   }
 
@@ -92,7 +94,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
   }
 
   /** Tells what is different from before. */
-  #become(next: ReadonlyMap<string, Member<T>>): void {
+  #become(next: ReadonlyMap<string, Member<T>>, isNews = false): void {
     const before = this.members;
     const changes: Change<T>[] = [];
     for (const [id, member] of before) if (!next.has(id)) changes.push(['leave', member, undefined]);
@@ -101,21 +103,19 @@ export class Crowd<T> implements ChannelListener<unknown> {
       if (!previous) changes.push(['join', member, undefined]);
       else if (previous !== member && JSON.stringify(previous) !== JSON.stringify(member)) changes.push(['update', member, previous]);
     }
-    this.members = next;
+    if (changes.length > 0) this.members = next;
+    else if (!isNews) return;
     for (const one of [...this.#shown.keys()]) {
       const events = changes.map((change) => new MemberEvent(...change));
       for (const event of [...events, new Event('change')]) if (this.#shown.has(one)) one.dispatchEvent(event);
     }
   }
 
-  /** Asks for the channel again. */
-  #relisten(): void {
-    this.#unlisten();
-    this.#unlisten = this.#channel.listen(this);
-  }
-
+  /** Somebody wants something: what was refused is asked for again. */
   #demand(): void {
     if (this.#isRefused) this.#told = undefined;
+    if (this.#channel.state.status === 'failed') this.#unlisten?.();
+    if (!this.#unlisten || this.#channel.state.status === 'failed') this.#unlisten = this.#channel.listen(this);
     this.#schedule();
   }
 
@@ -135,32 +135,41 @@ export class Crowd<T> implements ChannelListener<unknown> {
     const isWatched = this.#shown.size > 0;
     const payload = [...this.#shown.values()].filter((each) => each !== undefined).at(-1);
     const wish = JSON.stringify([isWatched, payload]);
-    const isThere = this.#channel.state.status === 'subscribed';
-    if (isThere && wish !== (this.#told ?? NOTHING)) this.#ask(wish, isWatched, payload);
-    else if (!isWatched) this.#end();
+    const { state, isShared } = this.#channel;
+    const known = this.#told ?? (this.#mayBeHere ? undefined : NOTHING);
+    if (state.status === 'subscribed' && wish !== known) this.#ask(wish, isWatched, payload);
+    // While others keep the channel it is said when that can be said.
+    else if (!isWatched && !(this.#mayBeHere && isShared && state.status === 'subscribing')) this.#end();
   }
 
   #end(): void {
     if (crowds.get(this.#channel) === (this as Crowd<unknown>)) crowds.delete(this.#channel);
-    this.#unlisten();
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+    this.#mayBeHere = false;
   }
 
   #ask(wish: string, watch: boolean, payload: string | undefined): void {
     const { name, host } = this.#channel;
-    this.#told = wish;
     this.#isRefused = false;
     const unsupported = host.unsupported('presence');
     if (unsupported) return this.#refused(unsupported);
+    this.#told = wish;
+    if (payload !== undefined) this.#mayBeHere = true;
     const asking = {};
     this.#asking = asking;
     const shown = payload === undefined ? { here: false } : { here: true, data: JSON.parse(payload) as unknown };
     const isCurrent = () => this.#asking === asking;
     const done = (result: unknown) => {
       const { member } = Object(result) as { readonly member?: unknown };
-      if (isCurrent()) this.me = typeof member === 'string' ? member : undefined;
+      if (!isCurrent()) return;
+      this.me = typeof member === 'string' ? member : undefined;
+      this.#mayBeHere = payload !== undefined;
     };
     const failed = (error: unknown) => {
-      if (isCurrent() && !(error instanceof SessionLostError || error instanceof ClosedError)) this.#refused(asCallError(error));
+      if (!isCurrent() || error instanceof SessionLostError || error instanceof ClosedError) return;
+      this.#refused(asCallError(error));
+      if (error instanceof TimeoutError) this.#told = undefined; // whatever became of it, it is asked again
     };
     host
       .ask(name, {

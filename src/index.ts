@@ -1,5 +1,5 @@
 /**
- * A drop-in for `WebSocket` that reconnects, and a client with events, calls, streams and channels.
+ * A drop-in for `WebSocket` that reconnects, and a client with events, calls, streams, uploads, channels and who is there on them.
  *
  * - The drop-in: {@link ReconnectingWebSocket}, {@link ReconnectingWebSocketOptions}, {@link HeartbeatOptions}, {@link QueueLimits},
  *   {@link HandshakeSocket}, {@link UrlSource}, {@link ProtocolsSource}, {@link ProviderContext}, {@link AttemptContext}, {@link Data}

@@ -42,6 +42,13 @@ export class MessageIterator<T> implements AsyncIterableIterator<T, undefined> {
     this.#over({ error });
   }
 
+  /** The loop throws at once: what waits is dropped. */
+  abort(error: unknown): void {
+    this.#messages.length = 0;
+    if (this.#end) this.#end = { error };
+    else this.fail(error);
+  }
+
   next(): Promise<IteratorResult<T, undefined>> {
     return new Promise((resolve, reject) => {
       if (this.#messages.length > 0) resolve({ value: this.#messages.shift() as T, done: false });

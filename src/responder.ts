@@ -85,7 +85,8 @@ export class Responder {
     if (this.#busy >= this.#host.limit) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many calls at once' });
     const streaming = stream ? this.#host.streams?.(id, credit ?? CREDIT, (...frame) => this.#host.write(...frame)) : undefined;
     const uploading = upload ? this.#upload(id) : undefined;
-    if (upload && !uploading) return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many uploads at once' });
+    if (upload && this.#host.uploads && !uploading)
+      return this.#fail(id, { code: 'RESOURCE_EXHAUSTED', message: 'Too many uploads at once' });
     const running: Running = { abort: new AbortController(), streaming, uploading };
     this.#running.set(id, running);
     // A timeout that no timer can hold is none.

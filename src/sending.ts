@@ -19,7 +19,10 @@ export interface SendingHost {
   failed(error: unknown): void;
 }
 
-/** Sends items one after the other: the next one is read when the one before is written, so that the others have their turn. */
+/**
+ * Sends items one after the other: the next one is read when the one before is written, so that the others have their turn. It is read before
+ * it is granted, since it may be the end.
+ */
 export class Sending {
   readonly #items: Items;
   readonly #host: SendingHost;
@@ -80,9 +83,8 @@ export class Sending {
   async #run(): Promise<void> {
     try {
       for (;;) {
-        while (this.#budget.left === 0 && !this.#isOver) await this.#woken();
-        if (this.#isOver) return;
         const { done, value } = await this.#items.payloads.next();
+        while (!done && this.#budget.left === 0 && !this.#isOver) await this.#woken();
         if (this.#isOver) return;
         if (done) return await this.#post({ type: 'finish', id: this.#id }, undefined);
         this.#budget.spend();

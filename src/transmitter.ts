@@ -90,9 +90,17 @@ export class Transmitter {
     this.#readmitted.set(posting, this.#outbox.readmit(posting, bytesOf(posting.payload), posting.again?.()));
   }
 
-  /** Until the next connection, what waits goes on waiting. */
+  /** Until the next connection, what waits goes on waiting, but for items of uploads: their calls run. */
   pause(): void {
     this.#paused = true;
+    for (const entry of this.#outbox.entries) if (entry.value.kind === 'upload' && this.#outbox.remove(entry)) this.#pass(entry.value);
+  }
+
+  #pass(posting: Posting): void {
+    const drops: (() => void)[] = [];
+    this.#transmit(posting, drops);
+    for (const drop of drops) drop();
+    this.wake();
   }
 
   /**
@@ -106,6 +114,10 @@ export class Transmitter {
     const missing = this.#missing(posting);
     if (missing) throw new UnsupportedError(missing, this.#limit === Infinity ? this.#host.protocol.name : 'The server');
     if (bytes > this.#limit) throw new MessageTooLargeError(bytes, this.#limit);
+    if (this.#paused && posting.kind === 'upload' && this.#host.socket()) {
+      this.#pass(posting);
+      return () => this.#line?.withdraw(posting) === true;
+    }
     const { entry, drops } = this.#outbox.enqueue(posting, { bytes, priority, key, expiresAt });
     this.#report(drops);
     if (!entry) {

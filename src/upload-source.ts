@@ -23,7 +23,7 @@ export function sizeOf(source: unknown): number | undefined {
 
 /** The items of a source, encoded, and how to leave it. */
 export interface Items {
-  readonly payloads: AsyncIterator<Payload>;
+  readonly payloads: AsyncIterator<Payload, void>;
   leave(): void;
 }
 
@@ -31,14 +31,44 @@ export interface Items {
 export function itemsOf(source: UploadSource, size: number): Items {
   const whole = sizeOf(source) !== undefined;
   const values = whole ? [isBlob(source) ? source : encodePayload(source)].values() : iteratorOf(source);
-  const payloads = cut({ [Symbol.asyncIterator]: () => values as AsyncIterator<unknown> }, size);
+  const guarded = new Leaving(values);
+  const payloads = cut(guarded, size);
   const leave = () => {
-    for (const left of [values, payloads])
-      void Promise.resolve()
-        .then(() => left.return?.())
-        .catch(() => {}); // nobody waits for how it ends
+    for (const left of [guarded, payloads]) left.return().catch(() => {}); // nobody waits for how it ends
   };
   return { payloads, leave };
+}
+
+/** An iterator that is left once, also while it is waited for, and not at all where it is done. */
+class Leaving implements AsyncIterableIterator<unknown> {
+  readonly #values: AsyncIterator<unknown> | Iterator<unknown>;
+  #isOver = false;
+
+  constructor(values: AsyncIterator<unknown> | Iterator<unknown>) {
+    this.#values = values;
+  }
+
+  async next(): Promise<IteratorResult<unknown>> {
+    try {
+      const result = await this.#values.next();
+      if (result.done) this.#isOver = true;
+      return result;
+    } catch (error) {
+      this.#isOver = true;
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<unknown>> {
+    const wasOver = this.#isOver;
+    this.#isOver = true;
+    if (!wasOver) await this.#values.return?.();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
 /** Of a stream not its own iterator: not every browser has one, and it cannot be left while it waits. */
@@ -60,7 +90,7 @@ function iteratorOf(source: UploadSource): AsyncIterator<unknown> | Iterator<unk
   throw new TypeError(`upload() takes a Blob, bytes, a stream, or what can be iterated, but got ${show(source)}`);
 }
 
-async function* cut(source: AsyncIterable<unknown>, size: number): AsyncGenerator<Payload, void> {
+async function* cut(source: AsyncIterable<unknown>, size: number): AsyncGenerator<Payload, void, void> {
   for await (const item of source) {
     const value = await item;
     const total = sizeOf(value);

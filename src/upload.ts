@@ -46,7 +46,7 @@ const checks: Record<string, Check> = {
 
 /**
  * Calls a method of the server and sends it items, which its handler reads as `upload` (docs/protocol.md, section Uploads). No more is read
- * from the source than the handler has room for. The source is left when the handler answers, when it is aborted, and when it fails.
+ * from the source than the handler has room for, and one item. The source is left when the handler answers, when it is aborted, and when it fails.
  *
  * It goes on where it was when the connection was lost and the session goes on. Where the session is lost it rejects: what arrived of it is
  * the handler's to know, so that the rest can be uploaded by another call.
@@ -88,9 +88,10 @@ export async function upload<C extends Contract = Anything, M extends Name<Metho
   if (status === 'closed' || status === 'closing') throw new ClosedError();
   const items = itemsOf(source, chunkSize);
   const stopping = new AbortController();
-  const stop = (reason: unknown) => stopping.abort(reason);
-  signal?.addEventListener('abort', () => stop(signal.reason), { signal: stopping.signal });
-  if (signal?.aborted) stop(signal.reason);
+  const stop = (reason: unknown) => {
+    sending.stop();
+    stopping.abort(reason);
+  };
   const sending = new Sending(items, {
     name: method,
     post: (posting) => conversation.post(posting, { priority }),
@@ -98,6 +99,8 @@ export async function upload<C extends Contract = Anything, M extends Name<Metho
     progressed: (progress) => onprogress?.({ ...progress, total }),
     failed: stop,
   });
+  signal?.addEventListener('abort', () => stop(signal.reason), { signal: stopping.signal });
+  if (signal?.aborted) stop(signal.reason);
   try {
     const result = await conversation.ask({
       name: method,

@@ -35,7 +35,7 @@ export class Uploading implements AsyncIterableIterator<unknown, undefined> {
   /** Nobody waits for the answer any more: a handler that still reads is told so. */
   stop(reason: unknown): void {
     this.#isOver = true;
-    this.#iterator.fail(reason);
+    this.#iterator.abort(reason);
   }
 
   async next(): Promise<IteratorResult<unknown, undefined>> {

@@ -173,7 +173,7 @@ export class ChannelHub {
 
   /** Who is there on a channel. */
   async members(channel: string): Promise<readonly Member[]> {
-    return (await this.#broker.members?.list(channel)) ?? [];
+    return this.#presence && this.#broker.members ? this.#broker.members.list(channel) : [];
   }
 
   /** A client is back with its session. */

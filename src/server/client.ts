@@ -308,11 +308,12 @@ export class ServerClient<C extends Contract = Anything> {
    * @internal A frame of the session came in.
    *
    * @param bytes of the message that it came in, once for each message
+   * @param size of that message, each time
    */
-  receive(frame: SessionFrame, bytes: number): void {
+  receive(frame: SessionFrame, bytes: number, size: number): void {
     this.heard();
     if (!this.isOpen) return;
-    if (frame.type === 'chunk' && bytes > CHUNK_BYTES) throw new ProtocolError('A chunk is larger than 64 KiB');
+    if (frame.type === 'chunk' && size > CHUNK_BYTES) throw new ProtocolError('A chunk is larger than 64 KiB');
     // What comes too fast is not counted: it comes again.
     if (!this.#mayCome(frame)) return this.#connection?.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
     if (!this.#takes(frame, bytes)) return;

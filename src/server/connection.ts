@@ -196,11 +196,12 @@ export class ServerConnection {
     if (this.#isOver) return;
     this.#pulse.heard();
     try {
-      let bytes = bytesOf(message);
-      if (bytes > (this.#phase === 'new' ? HELLO_LIMIT : this.#host.settings.limits.message))
+      const size = bytesOf(message);
+      let bytes = size;
+      if (size > (this.#phase === 'new' ? HELLO_LIMIT : this.#host.settings.limits.message))
         return this.leaveWith(Close.TOO_LARGE, 'the message is too large');
       for (const frame of decodeFrames(message, FROM_CLIENT)) {
-        this.#handle(frame, bytes);
+        this.#handle(frame, bytes, size);
         bytes = 0;
         if (this.#isOver) return; // nothing more is taken from it
       }
@@ -224,7 +225,7 @@ export class ServerConnection {
     this.#host.gone(this);
   }
 
-  #handle(frame: ClientFrame, bytes: number): void {
+  #handle(frame: ClientFrame, bytes: number, size: number): void {
     if (frame.type === 'hello') {
       if (this.#phase !== 'new') throw new ProtocolError('There is one hello');
       this.#phase = 'opening';
@@ -262,7 +263,7 @@ export class ServerConnection {
         this.#declare(client, frame);
         break;
       default:
-        client.receive(frame, bytes);
+        client.receive(frame, bytes, size);
     }
   }
 

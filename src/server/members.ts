@@ -13,6 +13,8 @@ interface Place {
 
 export class MemoryMembers implements Members {
   readonly #places = new Map<string, Place>();
+  /** Changes that are being handed on, and those that listeners made meanwhile. */
+  #waiting: { readonly listeners: readonly Listener[]; readonly change: MemberChange }[] = [];
   readonly #onerror: (error: unknown) => void;
 
   constructor(onerror: (error: unknown) => void) {
@@ -56,13 +58,19 @@ export class MemoryMembers implements Members {
     return place;
   }
 
+  /** What listeners say meanwhile comes after it, so that all have the same order. */
   #tell({ listeners }: Place, change: MemberChange): void {
-    for (const listener of listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        this.#onerror(error);
-      }
+    this.#waiting.push({ listeners, change });
+    if (this.#waiting.length > 1) return;
+    for (const { listeners, change } of this.#waiting) for (const listener of listeners) this.#hand(listener, change);
+    this.#waiting = [];
+  }
+
+  #hand(listener: Listener, change: MemberChange): void {
+    try {
+      listener(change);
+    } catch (error) {
+      this.#onerror(error);
     }
   }
 

@@ -46,7 +46,7 @@ export interface Authorization<C extends Contract = Anything> {
   readonly channel: string;
   /** Who wants it. */
   readonly client: ServerClient<C>;
-  /** What the client gave with its subscription; `undefined` where it gave nothing, and for a publish. */
+  /** What the client gave with its subscription; `undefined` where it gave nothing, and for a publish or presence. */
   readonly params?: unknown;
   /** What is to be published, or shown of itself; `undefined` for a subscription, and for one that only wants to know who is there. */
   readonly data?: unknown;
@@ -94,11 +94,12 @@ export interface ServerLimits {
   /** Bytes of a message; more is close code 4413 (1009 where the WebSocket itself notices). @default 262144 */
   readonly message: number;
   /**
-   * Events, calls and publishes of one client a second, on average; more is close code 4429. Clients do not know it: leave room for what
-   * comes out of an outbox after an outage. What is written again after a cut does not count. @default Infinity
+   * Events, calls, publishes and presences of one client a second, on average; more is close code 4429. Clients do not know it: leave room
+   * for what comes out of an outbox after an outage. What is written again after a cut does not count, nor do items of uploads.
+   * @default Infinity
    */
   readonly rate: number;
-  /** Events, calls and publishes of one client that may come at once, 1 or more; more is close code 4429. @default twice the rate */
+  /** Events, calls, publishes and presences of one client that may come at once, 1 or more; more is close code 4429. @default twice the rate */
   readonly burst: number;
   /** Connections at the same time; more are closed with 4429. @default Infinity */
   readonly connections: number;

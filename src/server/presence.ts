@@ -3,6 +3,7 @@
  * that it is not, leaves the channel, or is away for longer than the grace: where its session goes on in time, nobody notices anything.
  */
 
+import { MAX_DELAY } from '../core/backoff.ts';
 import { CallError } from '../errors.ts';
 import { bytesOf } from '../wire/codec.ts';
 import type { ClientFrame, Member } from '../wire/frames.ts';
@@ -51,15 +52,18 @@ export interface Declared {
 /** Where a client is there. */
 interface Stay {
   readonly json: string;
-  /** Whether it has said so on the connection that it has now. */
-  isConfirmed: boolean;
+  readonly from: string | undefined;
+  /** Settles when the broker knows it. */
+  readonly known: Promise<void>;
+  /** The connection on which it has said so; undefined while it has to say it again. */
+  by: ServerConnection | undefined;
+  /** Set meanwhile. */
+  timer?: unknown;
 }
 
 interface Guest {
-  readonly member: string;
+  readonly id: string;
   readonly stays: Map<string, Stay>;
-  /** Set while it has to say again where it is. */
-  timer: unknown;
 }
 
 export class Presence {
@@ -75,7 +79,7 @@ export class Presence {
     this.#host = host;
   }
 
-  /** Rejects with a CallError, where it may not, or has changed its mind meanwhile. */
+  /** Rejects with a CallError, where it may not, or has changed its mind meanwhile. What it gives up it has given up all the same. */
   async declare(connection: ServerConnection, client: ServerClient, frame: PresenceFrame): Promise<Declared> {
     const { channel, watch, here, data = null } = frame;
     const subscription = this.#host.subscription(connection, channel);
@@ -88,25 +92,17 @@ export class Presence {
       if (!isCurrent()) throw new CallError('CANCELLED', 'It was given up meanwhile');
     };
     const json = here ? this.#encoded(data) : undefined;
-    const wants = here || watch; // who leaves needs no permission
-    const denied = wants ? await this.#host.permission(client, channel, here ? data : undefined) : undefined;
+    if (!watch) this.#rosters.get(channel)?.leave(connection);
+    if (!here) await this.#leave(client, channel);
+    if (!watch && !here) return { result: {}, join: () => {} };
+    const denied = await this.#host.permission(client, channel, here ? data : undefined);
     check();
     if (denied) throw denied;
-    const member = json === undefined ? undefined : await this.#enter(client, channel, json, data);
-    if (json === undefined) await this.#leave(client, channel);
+    const roster = watch ? await this.#rosterFor(connection, channel) : undefined;
     check();
-    const result = member === undefined ? {} : { member };
-    if (!watch) {
-      this.#rosters.get(channel)?.leave(connection);
-      return { result, join: () => {} };
-    }
-    const roster = this.#rosterOf(channel);
-    roster.expect(connection);
-    await roster.known.catch((error: unknown) => {
-      throw this.#failed(error);
-    });
+    const member = json === undefined ? undefined : await this.#enter(connection, client, channel, { json, data });
     check();
-    return { result, join: () => isCurrent() && roster.join(connection) };
+    return { result: member === undefined ? {} : { member }, join: () => isCurrent() && roster?.join(connection) };
   }
 
   /** The connection has no part in the channel any more, but may come back to it, or another one in its place. */
@@ -114,24 +110,20 @@ export class Presence {
     this.#declarations.get(connection)?.delete(channel);
     this.#rosters.get(channel)?.leave(connection);
     const { client } = connection;
-    const guest = client && this.#guests.get(client);
-    const stay = guest?.stays.get(channel);
-    if (!client || !guest || !stay) return;
-    stay.isConfirmed = false;
-    guest.timer ??= this.#wait(client);
+    const stay = client && this.#guests.get(client)?.stays.get(channel);
+    if (!client || stay?.by !== connection) return; // another connection has spoken since, or speaks still
+    stay.by = undefined;
+    this.#wait(client, channel, stay);
   }
 
   /** The client has left the channel. */
   left(client: ServerClient, channel: string): void {
-    void this.#leave(client, channel).catch(() => {});
+    void this.#leave(client, channel).catch(() => {}); // told to onerror
   }
 
   /** The client is back, and is going to say where it is. */
   returned(client: ServerClient): void {
-    const guest = this.#guests.get(client);
-    if (guest?.timer === undefined) return;
-    this.#host.settings.clock.clearTimeout(guest.timer);
-    guest.timer = this.#wait(client);
+    for (const [channel, stay] of this.#guests.get(client)?.stays ?? []) if (!stay.by) this.#wait(client, channel, stay);
   }
 
   /** The client is gone for good. */
@@ -139,49 +131,55 @@ export class Presence {
     for (const channel of [...(this.#guests.get(client)?.stays.keys() ?? [])]) this.left(client, channel);
   }
 
-  #wait(client: ServerClient): unknown {
-    return this.#host.settings.clock.setTimeout(() => {
-      const guest = this.#guests.get(client);
-      if (!guest) return;
-      guest.timer = undefined;
-      for (const [channel, { isConfirmed }] of [...guest.stays]) if (!isConfirmed) this.left(client, channel);
-    }, this.#host.limits.grace);
+  #wait(client: ServerClient, channel: string, stay: Stay): void {
+    const { settings, limits } = this.#host;
+    settings.clock.clearTimeout(stay.timer);
+    // A grace that no timer can hold lasts as long as the session.
+    if (limits.grace <= MAX_DELAY) stay.timer = settings.clock.setTimeout(() => this.left(client, channel), limits.grace);
   }
 
-  async #enter(client: ServerClient, channel: string, json: string, data: unknown): Promise<string> {
+  /** Returns the id of the member. */
+  async #enter(
+    connection: ServerConnection,
+    client: ServerClient,
+    channel: string,
+    { json, data }: { readonly json: string; readonly data: unknown },
+  ): Promise<string> {
     const { settings, limits, members } = this.#host;
-    const guest = this.#guests.get(client) ?? { member: settings.createId(), stays: new Map(), timer: undefined };
+    const guest = this.#guests.get(client) ?? { id: settings.createId(), stays: new Map<string, Stay>() };
     const before = guest.stays.get(channel);
     const size = this.#sizes.get(channel) ?? 0;
     if (!before && size >= limits.members) throw new CallError('RESOURCE_EXHAUSTED', 'Too many members');
-    this.#guests.set(client, guest);
-    guest.stays.set(channel, { json, isConfirmed: true });
     if (!before) this.#sizes.set(channel, size + 1);
-    const { member } = guest;
-    if (before?.json === json) return member; // nobody has to be told
+    settings.clock.clearTimeout(before?.timer);
     const from = this.#host.nameOf(client);
-    const entry: Member = { id: member, ...(from !== undefined && { from }), data };
+    const isSame = before?.json === json && before.from === from; // nobody has to be told
+    const member: Member = { id: guest.id, ...(from !== undefined && { from }), data };
+    const known = isSame ? before.known : asPromise(() => members.enter(channel, member));
+    const stay: Stay = { json, from, known, by: connection };
+    this.#guests.set(client, guest);
+    guest.stays.set(channel, stay);
     try {
-      await members.enter(channel, entry);
+      await known;
     } catch (error) {
-      this.left(client, channel); // as far as anybody knows it is not there
+      if (guest.stays.get(channel) === stay) this.left(client, channel); // as far as anybody knows it is not there
       throw this.#failed(error);
     }
-    return member;
+    return guest.id;
   }
 
   async #leave(client: ServerClient, channel: string): Promise<void> {
     const guest = this.#guests.get(client);
-    if (!guest?.stays.delete(channel)) return;
+    const stay = guest?.stays.get(channel);
+    if (!guest || !stay) return;
+    this.#host.settings.clock.clearTimeout(stay.timer);
+    guest.stays.delete(channel);
+    if (guest.stays.size === 0) this.#guests.delete(client);
     const size = (this.#sizes.get(channel) ?? 1) - 1;
     if (size > 0) this.#sizes.set(channel, size);
     else this.#sizes.delete(channel);
-    if (guest.stays.size === 0) {
-      this.#host.settings.clock.clearTimeout(guest.timer);
-      this.#guests.delete(client);
-    }
     try {
-      await this.#host.members.leave(channel, guest.member);
+      await this.#host.members.leave(channel, guest.id);
     } catch (error) {
       throw this.#failed(error);
     }
@@ -197,9 +195,19 @@ export class Presence {
     return json;
   }
 
-  #rosterOf(channel: string): Roster {
-    const found = this.#rosters.get(channel);
-    if (found) return found;
+  /** What the connection is going to be told by, when it is known who is there. */
+  async #rosterFor(connection: ServerConnection, channel: string): Promise<Roster> {
+    const roster = this.#rosters.get(channel) ?? this.#newRoster(channel);
+    roster.expect(connection);
+    try {
+      await roster.known;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    return roster;
+  }
+
+  #newRoster(channel: string): Roster {
     const { settings, members, refused } = this.#host;
     const roster: Roster = new Roster(channel, {
       settings,
@@ -221,6 +229,11 @@ export class Presence {
     this.#declarations.set(connection, found);
     return found;
   }
+}
+
+/** What is done at once, and throws, like what takes its time. */
+function asPromise(deed: () => void | Promise<void>): Promise<void> {
+  return new Promise((resolve) => resolve(deed()));
 }
 
 /** Undefined where it is nested too deeply. */

@@ -25,6 +25,8 @@ type Frames = readonly (readonly [Message, number])[];
 
 /** Changes within this time after one that was told are told together; milliseconds. */
 const TOGETHER = 50;
+/** How soon is asked again who is there, where the broker failed; milliseconds. */
+const RETRY = 1_000;
 /** Bytes of members in one frame: more make another one. */
 const FRAME_BYTES = 16_384;
 
@@ -37,8 +39,11 @@ export class Roster {
   /** What was not told yet: who is there now, or undefined. */
   readonly #changes = new Map<string, Member | undefined>();
   #timer: unknown;
-  /** What has changed since it was asked who is there; undefined while that is not asked. */
+  /** Who is there is being asked; it is to be asked once more; what has changed since; and when it is tried again. */
+  #refreshing: Promise<void> | undefined;
+  #isStale = false;
   #meanwhile: MemberChange[] | undefined;
+  #retryTimer: unknown;
   /** Resolves when it is known who is there. */
   readonly known: Promise<void>;
   #stop: (() => void) | undefined;
@@ -59,7 +64,6 @@ export class Roster {
   /** It is told everything, unless it was before, and then every change. */
   join(connection: ServerConnection): void {
     if (this.#watchers.get(connection) !== false) return;
-    this.#tell(); // those who know the rest
     this.#watchers.set(connection, true);
     this.#deliver(connection, this.#snapshot());
   }
@@ -70,26 +74,52 @@ export class Roster {
   }
 
   async #begin(): Promise<void> {
-    const { members, settings } = this.#host;
-    const lost = () => void this.#refresh().catch((error: unknown) => settings.onerror(error, 'the broker'));
-    this.#stop = await members.watch(this.#channel, (change) => this.#changed(change), lost);
+    this.#stop = await this.#host.members.watch(
+      this.#channel,
+      (change) => this.#changed(change),
+      () => this.#lost(),
+    );
     if (this.#isOver) return this.#stop();
     await this.#refresh();
   }
 
+  /** Changes may have been left out: who is there is asked again, until it is known. */
+  #lost(): void {
+    const { clock, onerror } = this.#host.settings;
+    clock.clearTimeout(this.#retryTimer);
+    this.#refresh().catch((error: unknown) => {
+      onerror(error, 'the broker');
+      if (!this.#isOver) this.#retryTimer = clock.setTimeout(() => this.#lost(), RETRY);
+    });
+  }
+
   /** What is known is known anew. */
-  async #refresh(): Promise<void> {
-    const meanwhile: MemberChange[] = [];
-    this.#meanwhile = meanwhile;
-    const all = await this.#host.members.list(this.#channel);
-    if (this.#meanwhile !== meanwhile) return; // it was asked once more
-    this.#meanwhile = undefined;
+  #refresh(): Promise<void> {
+    this.#isStale = true;
+    this.#refreshing ??= this.#list().finally(() => {
+      this.#refreshing = this.#meanwhile = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #list(): Promise<void> {
+    while (this.#isStale) {
+      this.#isStale = false;
+      this.#meanwhile = [];
+      const all = await this.#host.members.list(this.#channel);
+      if (!this.#isStale) this.#replace(all, this.#meanwhile);
+    }
+  }
+
+  #replace(all: readonly Member[], since: readonly MemberChange[]): void {
     this.#members.clear();
     for (const member of all) this.#members.set(member.id, member);
-    for (const change of meanwhile) this.#apply(change);
+    for (const change of since) this.#apply(change);
     this.#changes.clear();
+    const told = this.#told;
+    if (told.length === 0) return;
     const frames = this.#snapshot();
-    for (const connection of this.#told) this.#deliver(connection, frames);
+    for (const connection of told) this.#deliver(connection, frames);
   }
 
   #changed(change: MemberChange): void {
@@ -135,7 +165,9 @@ export class Roster {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#host.settings.clock.clearTimeout(this.#timer);
+    const { clock } = this.#host.settings;
+    clock.clearTimeout(this.#timer);
+    clock.clearTimeout(this.#retryTimer);
     this.#host.emptied();
     try {
       this.#stop?.();
