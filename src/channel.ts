@@ -282,7 +282,7 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   }
 
   /** @internal Who is there has changed. */
-  presence(frame: Extract<ServerFrame, { type: 'presence' }>): void {
+  receivePresence(frame: Extract<ServerFrame, { type: 'presence' }>): void {
     for (const listener of [...this.#listeners]) listener.presence?.(frame);
   }
 

@@ -117,7 +117,7 @@ export class ChannelDirectory implements ChannelHost {
     const { channel } = frame;
     if (frame.type === 'unsubscribe') this.#ended(channel, frame.resubscribe ? undefined : callError(frame.error ?? { code: 'ABORTED' }));
     else if (frame.type === 'message') this.#received(frame);
-    else if (this.stateOf(channel).status === 'subscribed') this.#channels.get(channel)?.presence(frame);
+    else if (this.stateOf(channel).status === 'subscribed') this.#channels.get(channel)?.receivePresence(frame);
   }
 
   #received({ channel, data, offset, from }: Extract<Delivery, { type: 'message' }>): void {

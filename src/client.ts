@@ -102,7 +102,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
       closed: () => this.#closed,
-      unsupported: (what) => (this.capabilities[what] ? undefined : new UnsupportedError(what, this.#settings.protocol.name)),
+      unsupported: (what) => this.#unsupported(what),
       encode: encodeData,
       dropped: (...drop) => this.#dropped(...drop),
       failed: (error) => this.dispatchEvent(new ClientErrorEvent(error)),
@@ -453,6 +453,12 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   get #closed(): ClosedError | undefined {
     const { state } = this;
     return state.status === 'closing' || state.status === 'closed' ? closedError(state) : undefined;
+  }
+
+  #unsupported(what: keyof Capabilities): UnsupportedError | undefined {
+    if (this.capabilities[what]) return undefined;
+    const { capabilities, name } = this.#settings.protocol;
+    return new UnsupportedError(what, capabilities[what] ? 'The server' : name);
   }
 
   /** Until when the server remembers what was asked first at that time; undefined where it does not any more, or never did. */

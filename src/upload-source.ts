@@ -8,7 +8,18 @@ import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
  * What can be uploaded: bytes as a whole (a `File`, say; what is no Blob is copied at once), or a stream, generator or array of bytes and of
  * values that JSON can carry. Bytes are cut as it suits; each other value is an item of its own, of up to 64 KiB.
  */
-export type UploadSource = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<unknown> | AsyncIterable<unknown> | Iterable<unknown>;
+export type UploadSource =
+  | Blob
+  | ArrayBuffer
+  | ArrayBufferView
+  | ReadableStream<unknown>
+  | AsyncIterable<unknown>
+  | (Iterable<unknown> & NoText);
+
+/** A text could be iterated too. */
+interface NoText {
+  readonly charAt?: never;
+}
 
 type Bytes = Blob | ArrayBuffer | ArrayBufferView;
 

@@ -251,7 +251,8 @@ export class ChannelHub {
   ): CallError | undefined | Promise<CallError | undefined> {
     const { authorize } = this.#hooks;
     if (!authorize || !client) return undefined;
-    const denied = () => new CallError('PERMISSION_DENIED', `Not allowed to ${what.action} on ${what.channel}`);
+    const doing = what.action === 'presence' ? 'be present' : what.action;
+    const denied = () => new CallError('PERMISSION_DENIED', `Not allowed to ${doing} on ${what.channel}`);
     const failed = (error: unknown) => {
       if (error instanceof CallError) return error;
       this.#settings.onerror(error, 'authorize');

@@ -89,6 +89,8 @@ export class ServerConnection {
   #client: ServerClient | undefined;
   #phase: Phase = 'new';
   #draining = false;
+  /** Channels of which it was said who is there since they were subscribed. */
+  readonly #declared = new Set<string>();
   #timer: unknown;
 
   constructor(peer: Peer, request: PeerRequest, host: ConnectionHost) {
@@ -250,6 +252,7 @@ export class ServerConnection {
         break;
       case 'subscribe':
         client.use(frame.id);
+        this.#declared.delete(frame.channel);
         this.#subscribe(frame.id, frame);
         break;
       case 'unsubscribe':
@@ -259,7 +262,7 @@ export class ServerConnection {
         break;
       case 'presence':
         client.use(frame.id);
-        if (!client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
+        if (!this.#isFirst(frame.channel) && !client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
         this.#declare(client, frame);
         break;
       default:
@@ -282,6 +285,13 @@ export class ServerConnection {
     const admission = this.#host.subscribe(this, declaration);
     if (admission instanceof Promise) void admission.then(tell);
     else tell(admission);
+  }
+
+  /** What every confirmed channel is followed by costs nothing, for a crowd of channels comes back at once. */
+  #isFirst(channel: string): boolean {
+    const wasDeclared = this.#declared.has(channel);
+    this.#declared.add(channel);
+    return !wasDeclared;
   }
 
   #declare(client: ServerClient, frame: PresenceFrame): void {

@@ -90,6 +90,15 @@ describe('what a server keeps unless it is told otherwise', () => {
     expect(said).toContain('Two minutes after the server has noticed the loss');
   });
 
+  it('of who is there, and of uploads', () => {
+    const { presence, limits } = settleHost({});
+    const { grace, members, bytes } = Object(presence);
+    expect(said).toContain(`presence: { grace: ${grace}, members: ${members}, bytes: ${bytes} }`);
+    expect(grace).toBe(10_000);
+    expect(said).toContain('is there for 10 s more');
+    expect(said).toContain(`and \`uploads\` ${limits.uploads} at once`);
+  });
+
   it('of channels, and of idempotent calls', () => {
     const [, size, ttl, idempotency] =
       /history: { size: (\d+), bytes, ttl: (\d+) }, idempotency: { ttl: (\d+),/.exec(said)?.map(Number) ?? [];

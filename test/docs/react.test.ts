@@ -1,15 +1,16 @@
-/** The React recipe under StrictMode, in a page of happy-dom, with a real server: what is opened, what is subscribed to, what is left. */
+/** The React recipes under StrictMode, in a page of happy-dom, with a real server: what is opened, what is subscribed to, what is left. */
 
 import { getEventListeners } from 'node:events';
 import { Window } from 'happy-dom';
 import type { FunctionComponent, ReactNode } from 'react';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket as WS } from 'ws';
-import type { Client, State } from '../../src/index.ts';
+import { type Client, presence, type State } from '../../src/index.ts';
 import { until } from '../support/e2e.ts';
+import { FakeLifecycle } from '../support/face.ts';
 import { codeBlock } from '../support/read-document.ts';
 import { run } from '../support/run-block.ts';
-import { startServer, startService } from '../support/service.ts';
+import { join, startServer, startService } from '../support/service.ts';
 
 interface Recipe {
   readonly LiveProvider: FunctionComponent<{ readonly url: string; readonly children?: ReactNode }>;
@@ -65,6 +66,16 @@ async function openPage() {
     sockets,
     get text() {
       return container.textContent;
+    },
+    /** What the pictures are said to show. */
+    get pictures() {
+      return [...container.querySelectorAll('img')].map(({ alt }) => alt);
+    },
+    /** Types into the first input, as a user does. */
+    type(text: string) {
+      const [input] = container.querySelectorAll('input');
+      Object.getOwnPropertyDescriptor(window.HTMLInputElement.prototype, 'value')?.set?.call(input, text); // unseen by React
+      input?.dispatchEvent(new window.Event('input', { bubbles: true }));
     },
     /** Shows a component inside the provider, under StrictMode. */
     show(url: string, component: FunctionComponent) {
@@ -177,6 +188,79 @@ test('another url is another client, and the one before is closed', async () => 
   await until(() => expect(first.server.connections).toBe(0));
   expect([...seen].map(({ state }) => state.status)).toEqual(['closed', 'open']);
   expect(watching.now.size).toBe(1);
+});
+
+test('who is here: asked once under StrictMode, told once, and gone with the component', async () => {
+  const asked: string[] = [];
+  const { server, proxy, url } = await startService({
+    authorize: ({ action, channel, data }) => asked.push(`${action} ${channel} ${JSON.stringify(data)}`) > 0,
+    nameOf: ({ id }) => `number ${id}`,
+  });
+  const elsewhere = join(`ws://127.0.0.1:${server.port}/`, { lifecycle: new FakeLifecycle() });
+  const room = elsewhere.client.channel('room:kelp');
+  const people = presence<{ typing: boolean }>(room, { data: { typing: false } });
+  const seen: string[] = [];
+  for (const type of ['join', 'update', 'leave'] as const)
+    people.addEventListener(type, ({ member: { from, data } }) => seen.push(`${type} ${from} ${data.typing}`));
+  /** What the others were told, all of it and nothing else, since the last time. */
+  const told = async (...lines: string[]) => {
+    await until(() => expect(seen).toEqual(lines));
+    seen.length = 0;
+  };
+  await told('join number 1 false');
+  asked.length = 0;
+
+  const page = await openPage();
+  const pauses = new Set<() => void>();
+  const { Talk } = await run<{ Talk: FunctionComponent<{ room: string }> }>(codeBlock('docs/recipes.md', 'Who is here #1'), {
+    replace: { setTimeout: 'pause', clearTimeout: 'end' },
+    globals: {
+      WebSocket: globalThis.WebSocket, // that of the page
+      useLive: page.useLive,
+      pause: (then: () => void) => pauses.add(then) && then,
+      end: (then: () => void) => pauses.delete(then),
+    },
+  });
+  const { createElement, Fragment } = await import('react');
+  let times = 1;
+  const Room = () => createElement(Fragment, null, ...Array.from({ length: times }, () => createElement(Talk, { room: 'room:kelp' })));
+  page.show(url, Room);
+  const both = ['number 1', 'number 2'];
+  await until(() => expect(page.pictures).toEqual(both));
+  times = 2; // one comes later
+  page.show(url, Room);
+  await until(() => expect(page.pictures).toEqual([...both, ...both]));
+  await told('join number 2 false');
+  expect(asked.splice(0)).toEqual(['subscribe room:kelp undefined', 'presence room:kelp {"typing":false}']);
+
+  // Typing, and then not any more. The other component is rendered anew as well, and goes on saying nothing of itself.
+  page.type('h');
+  await until(() => expect(page.text).toBe('typing: number 2typing: number 2'));
+  people.update({ typing: true });
+  await until(() => expect(page.text).toBe('typing: number 1, number 2typing: number 1, number 2'));
+  for (const then of pauses) then();
+  await until(() => expect(page.text).toBe('typing: number 1typing: number 1'));
+  await told('update number 2 true', 'update number 1 true', 'update number 2 false');
+  expect(asked).toEqual([true, true, false].map((typing) => `presence room:kelp ${JSON.stringify({ typing })}`));
+
+  // A cut is nobody's business.
+  proxy.cut();
+  await until(() => expect(page.sockets).toHaveLength(2));
+  people.update({ typing: false });
+  await until(() => expect(page.text).toBe(''));
+  expect(page.pictures).toEqual([...both, ...both]);
+  await told('update number 1 false');
+
+  // A page that goes says so, and when it comes back; so does a component.
+  window.dispatchEvent(new window.Event('pagehide'));
+  await until(() => expect(page.pictures).toEqual(['number 1', 'number 1']));
+  await told('leave number 2 false');
+  window.dispatchEvent(new window.Event('pageshow'));
+  await until(() => expect(page.pictures).toEqual([...both, ...both]));
+  await told('join number 2 false');
+  page.show(url, () => 'nobody');
+  await told('leave number 2 false');
+  await until(() => expect(server.publish('room:kelp', 'nobody')).toBe(1));
 });
 
 test('a hook without a provider says so', async () => {

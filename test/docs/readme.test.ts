@@ -9,7 +9,16 @@ import { expect, onTestFinished, vi } from 'vitest';
 import type { WebSocket as WS } from 'ws';
 import { WebsocketProvider } from 'y-websocket';
 import { Doc } from 'yjs';
-import { type Client, type LifecycleSignal, type ReconnectingWebSocket, type State, stream } from '../../src/index.ts';
+import {
+  type Client,
+  type LifecycleSignal,
+  type Presence,
+  presence,
+  type ReconnectingWebSocket,
+  type State,
+  stream,
+  upload,
+} from '../../src/index.ts';
 import type { Server } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
@@ -261,6 +270,7 @@ everyBlockIsRun('README.md', {
       await until(() => expect(lines).toContainEqual({ text: 'hello' }));
       proxy?.cut(); // before the answer
     });
+    const stored: unknown[] = [];
     const service = await startService({
       authenticate: (token) => ({ token }),
       handlers: {
@@ -271,6 +281,10 @@ everyBlockIsRun('README.md', {
             yield* ['line 1', 'line 2'];
             proxy?.cut();
             yield 'line 3';
+          },
+          store: async (params, { upload }) => {
+            proxy?.cut(); // nothing is lost by it
+            for await (const part of upload) stored.push([params, new TextDecoder().decode(part as Uint8Array)]);
           },
         },
         events: { typing: (data, { client }) => typing.push([data, client.principal]) },
@@ -284,16 +298,28 @@ everyBlockIsRun('README.md', {
       .client.channel('room:kelp')
       .subscribe((message) => other.push(message)).ready;
     const confirm = vi.fn(() => true);
-    const { client, sum, room } = await run<{ client: Client; sum: number; room: ReturnType<Client['channel']> }>(block, {
+    interface Made {
+      readonly client: Client;
+      readonly sum: number;
+      readonly room: ReturnType<Client['channel']>;
+      readonly people: Presence<{ name: string }>;
+    }
+    const { client, sum, room, people } = await run<Made>(block, {
       replace: { [LIVE]: service.url, 'auth:': `${SOON}, auth:` },
       globals: { fetchToken: () => Promise.resolve('secret'), window: { confirm } },
     });
     expect(sum).toBe(3);
     expect(pay.mock.calls).toEqual([[{ amount: 5 }, expect.anything()]]);
     expect(lines.filter((line) => /^line/.test(String(line)))).toEqual(['line 1', 'line 2', 'line 3']);
-    expect(client.stats).toMatchObject({ connections: 3, resumed: 2 });
+    expect(stored).toEqual([[{ name: 'kelp.txt' }, 'brown, and long']]);
+    expect(client.stats).toMatchObject({ connections: 4, resumed: 3 });
     expect(typing).toEqual([[{ room: 'kelp' }, { token: 'secret' }]]);
     expect(other).toEqual([{ text: 'hello' }]);
+    await until(() => expect(people.isCurrent).toBe(true));
+    const [ida, ...others] = people.members.values();
+    expect([ida, others]).toEqual([{ id: people.me, data: { name: 'Ida' } }, []]);
+    expect(lines).toContainEqual([ida]);
+    expect(await server.members('room:kelp')).toEqual([ida]);
     server.broadcast('notice', 'welcome');
     await until(() => expect(lines).toContain('welcome'));
     server.publish('room:kelp', 'to everybody');
@@ -332,6 +358,9 @@ everyBlockIsRun('README.md', {
     const items: unknown[] = [];
     for await (const line of stream(client, 'lines')) items.push(line);
     expect(items).toEqual(['line 1', 'line 2', 'line 3']);
+    const name = 'kelp.txt';
+    expect(await upload(client, 'store', { name }, new Uint8Array(100_000))).toEqual({ name, bytes: 100_000 });
+    await expect(client.call('store', { name })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
 
     const room: unknown[] = [];
     await client.channel('room:kelp').subscribe((message, { from }) => room.push([from, message])).ready;
@@ -342,6 +371,10 @@ everyBlockIsRun('README.md', {
       ['Ada', 'mine'],
     ]);
     await expect(client.channel('news').publish('mine').acknowledged).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    const here = presence(client.channel('room:kelp'), { data: { typing: true } });
+    await here.ready;
+    expect([...here.members.values()]).toEqual([{ id: here.me, from: 'Ada', data: { typing: true } }]);
+    await expect(presence(client.channel('news')).ready).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
 
     const closed = new Promise((resolve) => client.addEventListener('close', ({ code }) => resolve(code), { once: true }));
     stop?.('SIGTERM');

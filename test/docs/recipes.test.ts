@@ -1,8 +1,9 @@
-/** What docs/recipes.md says of its code, seen to happen. The React recipe under StrictMode is in react.test.ts. */
+/** What docs/recipes.md says of its code, seen to happen. The React recipes under StrictMode are in react.test.ts. */
 
 import { spawn } from 'node:child_process';
 import { EventEmitter } from 'node:events';
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,7 @@ import type { BrowserContext, Page } from 'playwright-core';
 import type { FunctionComponent } from 'react';
 import { expect, onTestFinished, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { Client, type ReconnectingWebSocket, type State, stream, type WebSocketLike } from '../../src/index.ts';
+import { Client, presence, type ReconnectingWebSocket, type State, stream, upload, type WebSocketLike } from '../../src/index.ts';
 import { CallError, Host, MemoryBroker, type Peer, type Server, type ServerClient, UnauthorizedError } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { final, next, once, until } from '../support/e2e.ts';
@@ -540,6 +541,31 @@ everyBlockIsRun('docs/recipes.md', {
     await until(() => expect(offsets).toEqual([1, 2]));
   },
 
+  'Who is here #1': async (block) => {
+    const useLive = vi.fn(() => ({ channel: () => expect.unreachable('nobody is asked on a server') }));
+    const { Talk } = await run<{ Talk: FunctionComponent<{ room: string }> }>(block, { globals: { useLive } });
+    const { createElement } = await import('react');
+    const { renderToString } = await import('react-dom/server');
+    expect(renderToString(createElement(Talk, { room: 'room:kelp' }))).toBe('<input value=""/>');
+    expect(useLive).toHaveBeenCalled();
+  },
+
+  'Who is here #2': async (block) => {
+    const userOf = async (token: unknown) => ({ name: `${token}` });
+    const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { userOf } });
+    await server.listening;
+    const watched = presence(join(urlOf(server), { auth: () => 'ida' }).client.channel('room:kelp'));
+    await watched.ready;
+    const bo = join(urlOf(server), { auth: () => 'bo' }).client;
+    const shown = presence<unknown>(bo.channel('room:kelp'), { data: { typing: true } });
+    await until(() => expect([...watched.members.values()]).toEqual([{ id: shown.me, from: 'bo', data: { typing: true } }]));
+    const refused = heard(bo, 'error');
+    shown.update({ typing: 'x'.repeat(1_000) });
+    expect((await refused).error).toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(watched.members.get(shown.me ?? '')?.data).toEqual({ typing: true });
+    await bo.channel('room:kelp').publish('anything').acknowledged;
+  },
+
   'Pay once #1': async (block) => {
     const storage = memoryStorage();
     const orders: unknown[] = [];
@@ -647,6 +673,74 @@ everyBlockIsRun('docs/recipes.md', {
     ]);
     expect(stored).toEqual(['d', 'e']);
     await expect(client.call('load', 'kelp.csv')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  },
+
+  'Upload a file with progress #1': async (block) => {
+    const { server, proxy, folder, calls } = await startStore();
+    const input = Object.assign(new EventTarget(), { files: [] as File[] });
+    const button: { onclick?(): void } = {};
+    const report = vi.fn();
+    const deeds: [number, () => unknown][] = [];
+    const bar = { max: 0, shown: 0 };
+    Object.defineProperty(bar, 'value', {
+      set(bytes: number) {
+        bar.shown = bytes;
+        if (bytes >= (deeds[0]?.[0] ?? Infinity)) deeds.shift()?.[1]();
+      },
+    });
+    const { client } = await run<{ client: Client }>(block, {
+      replace: { "'wss://example.com/live'": `'${proxy.url('/')}', { backoff: () => 5 }` },
+      globals: { input, bar, button, report },
+    });
+    const bytes = Uint8Array.from({ length: 1_000_000 }, (_, i) => i % 251);
+    const choose = () => {
+      input.files = [new File([bytes], 'kelp.png')];
+      input.dispatchEvent(new Event('change'));
+    };
+
+    // A cut, and the loss of a session: it is all there, and nothing was sent twice but what had not been written.
+    deeds.push([100_000, () => proxy.cut()]);
+    deeds.push([500_000, () => server.clients.map((each) => each.close(4422))]);
+    choose();
+    await until(() => expect(calls.filter(({ isDone }) => isDone)).toHaveLength(1));
+    await until(() => expect([bar.shown, bar.max]).toEqual([1_000_000, 1_000_000]));
+    const [first, second, ...others] = calls.splice(0);
+    expect([first, second?.id, others]).toEqual([{ id: expect.any(String), from: 0, isDone: false }, first?.id, []]);
+    expect(second?.from).toBeGreaterThan(100_000);
+    expect(await readFile(path(folder, `${first?.id}`))).toEqual(Buffer.from(bytes));
+    expect(client.stats).toMatchObject({ connections: 3, resumed: 1 });
+
+    // The button.
+    deeds.push([300_000, () => button.onclick?.()]);
+    choose();
+    await until(() => expect(report).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ name: 'AbortError' })));
+    await until(() => expect(server.clients.map(({ isBusy }) => isBusy)).toEqual([false]));
+    const [stopped] = calls;
+    expect(calls).toEqual([{ id: expect.any(String), from: 0, isDone: false }]);
+    const kept = await client.call('stored', stopped?.id);
+    expect(kept).toBeGreaterThan(100_000);
+    expect(kept).toBeLessThan(1_000_000);
+  },
+
+  'Upload a file with progress #2': async (block) => {
+    const { server, folder } = await startStore(block);
+    const { client } = join(urlOf(server));
+    const source = path(folder, 'source');
+    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
+    await writeFile(source, bytes);
+    const id = crypto.randomUUID();
+    expect(await client.call('stored', id)).toBe(0);
+    const part = createReadStream(source, { end: 99_999 });
+    expect(await upload(client, 'store', { id, from: 0 }, part)).toEqual({ id, size: 100_000 });
+    expect(await client.call('stored', id)).toBe(100_000);
+    // What had been under way twice is written twice in the same place.
+    expect(await upload(client, 'store', { id, from: 50_000 }, createReadStream(source, { start: 50_000 }))).toEqual({ id, size: 300_000 });
+    expect(await readFile(path(folder, id))).toEqual(bytes);
+    for (const bad of ['../source', 'source', undefined, 5]) {
+      await expect(client.call('stored', bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(upload(client, 'store', { id: bad, from: 0 }, part)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    expect((await readdir(folder)).sort()).toEqual([id, 'source'].sort());
   },
 
   'Send much #1': async (block) => {
@@ -759,6 +853,30 @@ async function startImport(block = recipe('Progress #2')) {
   const proxy = await FaultProxy.start(server.port);
   onTestFinished(() => proxy.stop());
   return { server, proxy, stored, deeds };
+}
+
+/** The server that stores files, in a folder of this test; what it was asked to store, and whether it has. */
+async function startStore(block = recipe('Upload a file with progress #2')) {
+  const folder = await mkdtemp(path(tmpdir(), 'holdfast-store-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const calls: { readonly id: string; readonly from: number; isDone: boolean }[] = [];
+  const begin = (id: string, from: number) => {
+    const call = { id, from, isDone: false };
+    calls.push(call);
+    return call;
+  };
+  const { server } = await run<{ server: Server }>(block, {
+    replace: {
+      ...onFreePort,
+      '        await pipeline': 'const call = begin(id, from); await pipeline',
+      'return { id,': 'call.isDone = true; return { id,',
+    },
+    globals: { folder, begin },
+  });
+  await server.listening;
+  const proxy = await FaultProxy.start(server.port);
+  onTestFinished(() => proxy.stop());
+  return { server, proxy, folder, calls };
 }
 
 interface ManualClock {

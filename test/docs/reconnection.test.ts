@@ -9,7 +9,7 @@ import { type Effect, transition } from '../../src/core/machine.ts';
 import { rawVerdict } from '../../src/core/retry-policy.ts';
 import type { State } from '../../src/core/state.ts';
 import { UnauthorizedError } from '../../src/errors.ts';
-import { type ReconnectingWebSocket, stream } from '../../src/index.ts';
+import { presence, type ReconnectingWebSocket, stream, upload } from '../../src/index.ts';
 import { browserLifecycle, type LifecycleSignal } from '../../src/io/lifecycle.ts';
 import { type ReconnectingWebSocketOptions, settle } from '../../src/options.ts';
 import { MemoryBroker, type MemoryBrokerOptions, StreamItem } from '../../src/server/index.ts';
@@ -603,6 +603,9 @@ describe('what becomes of what was written', () => {
     let times = 0;
     const methods = {
       add: (params: unknown) => handled.push(params),
+      async take(_: unknown, { upload: items }: { readonly upload: AsyncIterable<unknown> }) {
+        for await (const item of items) handled.push(item);
+      },
       async *items(_: unknown, { cursor = 0 }: { readonly cursor?: unknown }) {
         times++;
         for (let i = Number(cursor) + 1; i <= 4; i++) {
@@ -721,6 +724,28 @@ describe('what becomes of what was written', () => {
       const [one, two, name] = await all;
       expect([one, two]).toEqual([1, 2]);
       return `an error in the loop: \`${name}\``;
+    },
+    uploads: async () => {
+      const { p, handled } = noting();
+      async function* source() {
+        yield 'an item';
+        await new Promise(() => {});
+      }
+      await p.settle();
+      const done = upload(p.client, 'take', null, source()).catch(({ name }: Error) => name);
+      await lose(p);
+      expect(handled).toEqual(['an item']);
+      return `rejected: \`${await done}\``;
+    },
+    presence: async () => {
+      const { p } = noting();
+      const people = presence(p.client.channel('room'), { data: 'ida' });
+      await people.ready;
+      const { me } = people;
+      await lose(p);
+      const there = [...people.members.values()];
+      expect(there).toEqual([{ id: people.me, data: 'ida' }]);
+      return people.me === me ? 'odd' : 'there again, as another member';
     },
     'calls by the server': async () => {
       const { p } = noting();

@@ -7,14 +7,14 @@ import { dirname, join } from 'node:path';
 import { isNativeError } from 'node:util/types';
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
-import { CallError, type Client, ReconnectingWebSocket, UnauthorizedError } from '../../src/index.ts';
+import { CallError, Client, presence, ReconnectingWebSocket, UnauthorizedError, upload } from '../../src/index.ts';
 import { MemoryBroker } from '../../src/server/index.ts';
 import { everyBlockIsRun } from '../support/code-blocks.ts';
 import { links } from '../support/document-checks.ts';
 import { connect, final, next, serve, until } from '../support/e2e.ts';
-import { odd, type World, world } from '../support/face.ts';
+import { FakeLifecycle, odd, type World, world } from '../support/face.ts';
 import { readSources } from '../support/laws.ts';
-import { type Pair, pair } from '../support/link.ts';
+import { LinkSocket, type Pair, pair } from '../support/link.ts';
 import { tablesOf } from '../support/markdown-tables.ts';
 import { readDocument, root } from '../support/read-document.ts';
 import { run } from '../support/run-block.ts';
@@ -355,6 +355,76 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => inPair(({ client }) => [client.close(), thrown(() => client.call('slow'))][1]),
     () => inPair(({ client }) => thrown(() => client.send('note', 'x'.repeat(300_000)))),
   ],
+  'An upload fails': [
+    () => inPair(({ client }) => thrown(() => client.call('store')), {}, { handlers: { methods: { store } } }),
+    () => inPair(({ client }) => thrown(() => upload(client, 'store', null, ['x'])), {}, { limits: { uploads: 0 }, ...storing }),
+    () =>
+      inPair(
+        (p) =>
+          thrown(async () => {
+            const stored = upload(p.client, 'store', null, endless());
+            await p.settle();
+            p.socket.cut();
+            await p.clock.advance(1_000);
+            expect([p.client.stats.resumed, p.client.stats.pendingCalls]).toEqual([1, 1]);
+            p.peer.close(4_422);
+            await stored;
+          }),
+        {},
+        storing,
+      ),
+    () => inPair(({ client }) => thrown(() => upload(client, 'store', null, ['x'.repeat(70_000)])), {}, storing),
+    () => inPair(({ client }) => thrown(() => upload(client, 'store', null, odd('long text'))), {}, storing),
+    () =>
+      inPair((p) => welcomed(p, (client) => client).then(() => thrown(() => upload(p.client, 'store', null, ['x']))), {
+        startClosed: true,
+      }),
+  ],
+  'Who is there is wrong': [
+    () =>
+      inPair(
+        ({ client }) => thrown(() => presence(client.channel('room:kelp')).ready),
+        {},
+        { authorize: ({ action }) => action === 'subscribe' || action === 'publish' },
+      ),
+    () =>
+      inPair(
+        async (p) => {
+          const channel = p.client.channel('room:kelp');
+          await channel.subscribe().ready;
+          presence(channel);
+          p.host.publish('room:kelp', 'x'.repeat(2_000)); // more than this client takes: it loses the channel
+        },
+        { messageLimit: 1_500 },
+      ),
+    () => inPair(({ client }) => thrown(() => presence(client.channel('room:kelp'), { data: 'x'.repeat(5_000) }).ready)),
+    () =>
+      inPair(({ client }) => thrown(() => presence(client.channel('room:kelp'), { data: 'me' }).ready), {}, { presence: { members: 0 } }),
+    () => inPair(({ client }) => thrown(() => presence(client.channel('room:kelp')).ready), {}, { presence: false }),
+    () =>
+      inPair(async (p) => {
+        await presence(p.client.channel('room:kelp'), { data: 'me' }).ready;
+        const seen: unknown[] = [];
+        const others = presence(another(p).channel('room:kelp'));
+        for (const type of ['join', 'leave'] as const) others.addEventListener(type, (event) => void seen.push(event));
+        await others.ready;
+        p.reachable = false;
+        p.socket.cut();
+        await p.clock.advance(9_999);
+        expect(seen).toMatchObject([{ type: 'join' }]);
+        await p.clock.advance(1);
+        return seen;
+      }),
+    () =>
+      inPair(async (p) => {
+        const people = presence(p.client.channel('room:kelp'), { data: 'me' });
+        await people.ready;
+        expect(people.isCurrent).toBe(true);
+        p.socket.cut();
+        expect([...people.members.values()]).toMatchObject([{ data: 'me' }]);
+        return { isCurrent: people.isCurrent };
+      }),
+  ],
   'The server never notices that I left': [
     () =>
       inPair(async (p) => {
@@ -508,6 +578,33 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
       }),
   ],
 };
+
+/** A handler that reads what is uploaded. */
+async function store(_: unknown, { upload }: { readonly upload: AsyncIterable<unknown> }): Promise<number> {
+  let items = 0;
+  for await (const _item of upload) items++;
+  return items;
+}
+const storing = { handlers: { methods: { store } } };
+
+/** A source that has something, and then takes its time. */
+async function* endless(): AsyncGenerator<string> {
+  yield 'x';
+  await never();
+}
+
+/** One more client of the same host. */
+function another({ host, clock }: Pair): Client {
+  return new Client('wss://example.test/live', {
+    clock,
+    lifecycle: new FakeLifecycle(),
+    createSocket: (url, protocols) => {
+      const socket = new LinkSocket(url, protocols);
+      queueMicrotask(() => socket.accept(host));
+      return odd(socket);
+    },
+  });
+}
 
 /** What the library says to the console, which is not to be seen in the log of the tests. */
 function silence(method: 'error' | 'warn') {

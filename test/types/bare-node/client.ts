@@ -1,6 +1,6 @@
 // A client and its server in a program without a page. All of it must compile, and contract and events must have their types.
 
-import { CallError, Client, type OpenEvent } from 'holdfast';
+import { CallError, Client, type OpenEvent, presence, upload } from 'holdfast';
 import { createServer } from 'holdfast/server';
 import { WebSocket as WS } from 'ws';
 
@@ -16,6 +16,9 @@ server.broadcast('notice', 'hi');
 const client = new Client<Chat>('ws://localhost', { createSocket: (url, protocols) => new WS(url, protocols) });
 client.call('add', { a: 1, b: 2 }).then((sum) => sum.toFixed());
 client.channel('room:kelp').subscribe(({ text }) => text.length);
+upload(client, 'add', { a: 1, b: 2 }, [Buffer.from('x')]).then((sum) => sum.toFixed());
+const people = presence<{ name: string }>(client.channel('room:kelp'), { data: { name: 'Ida' } });
+people.addEventListener('join', ({ member }) => member.data.name.length);
 client.addEventListener('open', ({ recovered }: OpenEvent) => console.log(recovered));
 client.addEventListener('drop', (event) => console.log(event.reason, event.type));
 client.connect().catch((error: unknown) => error instanceof CallError && error.code);
@@ -24,5 +27,9 @@ client.connect().catch((error: unknown) => error instanceof CallError && error.c
 client.call('subtract', { a: 1, b: 2 });
 // @ts-expect-error: an open event has no such fact
 client.addEventListener('open', (event) => console.log(event.restored));
+// @ts-expect-error: the result is another one
+upload(client, 'add', { a: 1, b: 2 }, []).then((sum) => sum.length);
+// @ts-expect-error: members show no such thing
+people.addEventListener('join', ({ member }) => member.data.age);
 // @ts-expect-error: another payload
 server.broadcast('notice', 5);

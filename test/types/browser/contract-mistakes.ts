@@ -1,6 +1,6 @@
 // Mistakes against a contract that the compiler must find. An expectation that is not met is an error itself.
 
-import { Client } from 'holdfast';
+import { Client, presence, upload } from 'holdfast';
 
 const url = 'wss://example.com';
 
@@ -15,6 +15,7 @@ type Chat = {
       history(params: { before: number }): Message[];
       time(): number;
       search(params?: { text: string }): Message[];
+      store(params: { name: string }): { stored: number };
     };
   };
   client: { events: { notice: string }; methods: { confirm(question: string): boolean } };
@@ -122,6 +123,72 @@ client.channel('lobby').addEventListener('message', ({ data }) => data.text);
 client.channel('lobby').addEventListener('massage', () => {});
 // @ts-expect-error: a channel has a name of its own
 client.channel('lobby').name = 'x';
+
+const file = new Blob();
+// @ts-expect-error: no such method
+upload(client, 'stores', { name: 'kelp' }, file);
+// @ts-expect-error: a method of the client
+upload(client, 'confirm', 'x', file);
+// @ts-expect-error: the parameters are others
+upload(client, 'store', { name: 5 }, file);
+// @ts-expect-error: the parameters are missing
+upload(client, 'store', undefined, file);
+// @ts-expect-error: they have a place of their own
+upload(client, 'time', file);
+// @ts-expect-error: it takes none
+upload(client, 'time', 5, file);
+// @ts-expect-error: there is nothing to upload
+upload(client, 'store', { name: 'kelp' });
+// @ts-expect-error: a number is no source
+upload(client, 'store', { name: 'kelp' }, 5);
+// @ts-expect-error: neither is a plain object
+upload(client, 'store', { name: 'kelp' }, { file });
+// @ts-expect-error: an unknown option
+upload(client, 'store', { name: 'kelp' }, file, { buffer: 5 });
+// @ts-expect-error: an option of another type
+upload(client, 'store', { name: 'kelp' }, file, { chunkSize: '16k' });
+// @ts-expect-error: the result is another one
+upload(client, 'store', { name: 'kelp' }, file).then((stored: number) => stored);
+// @ts-expect-error: where it is a stream, nobody knows how long it is
+upload(client, 'store', { name: 'kelp' }, file, { onprogress: ({ bytes, total }) => bytes / total });
+// @ts-expect-error: a channel is no client
+upload(client.channel('lobby'), 'store', { name: 'kelp' }, file);
+
+// @ts-expect-error: a channel, not its name
+presence('lobby');
+// @ts-expect-error: a channel, not its client
+presence(client);
+// @ts-expect-error: no such channel
+presence(client.channel('rooms:kelp'));
+// @ts-expect-error: what is shown is something else
+presence<{ name: string }>(client.channel('lobby'), { data: { name: 5 } });
+// @ts-expect-error: a part of it is missing
+presence<{ name: string }>(client.channel('lobby'), { data: {} });
+// @ts-expect-error: an unknown option
+presence(client.channel('lobby'), { date: 5 });
+const people = presence<{ name: string }>(client.channel('lobby'));
+// @ts-expect-error: what is shown is something else
+people.update({ name: 5 });
+// @ts-expect-error: nothing is none: for that there is leave()
+people.update();
+// @ts-expect-error: who is there is for others to say
+people.members.set('x', { id: 'x', data: { name: 'Ida' } });
+// @ts-expect-error: and so it is here
+people.members = new Map();
+// @ts-expect-error: perhaps it is not there
+people.members.get('x').data;
+// @ts-expect-error: nor is this client
+people.me.length;
+// @ts-expect-error: no such event
+people.addEventListener('joined', () => {});
+// @ts-expect-error: members show no such thing
+people.addEventListener('join', ({ member }) => member.data.age);
+// @ts-expect-error: only after an update there was something before
+people.addEventListener('update', ({ previous }) => previous.data);
+// @ts-expect-error: that many have changed, or nobody knows who
+people.addEventListener('change', ({ member }) => member);
+// @ts-expect-error: what is not known must be looked at first
+presence(client.channel('lobby')).addEventListener('join', ({ member }) => member.data.name);
 
 // @ts-expect-error: no such lifecycle event
 client.addEventListener('opened', () => {});

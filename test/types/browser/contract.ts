@@ -7,8 +7,14 @@ import {
   type ClientEventMap,
   type ClientOptions,
   type Contract,
+  type Member,
+  type Presence,
+  presence,
   type Receipt,
   type State,
+  type UploadOptions,
+  type UploadSource,
+  upload,
 } from 'holdfast';
 
 const url = 'wss://example.com';
@@ -34,6 +40,7 @@ type Chat = {
       ping(params: undefined): 'pong';
       delete(params: { id: number }): void;
       find(params: number | string): Message | undefined;
+      store(params: { name: string }): Promise<{ stored: number }>;
     };
   };
   client: {
@@ -112,6 +119,50 @@ export async function channels(room: string, user: number): Promise<void> {
   client.channel('room:').publish({ id: 1, text: '' });
 }
 
+// Uploads: a method with its parameters and its result, and what is uploaded.
+export async function uploads(file: File, stream: ReadableStream<Uint8Array>): Promise<void> {
+  const result = await upload(client, 'store', { name: file.name }, file);
+  same<typeof result, { stored: number }>(true);
+  const time = await upload(client, 'time', undefined, [1, 'two', new Uint8Array(3)]);
+  same<typeof time, Date>(true);
+  await upload(client, 'search', undefined, stream);
+  await upload(client, 'search', { text: 'x' }, new ArrayBuffer(5));
+  const onprogress: UploadOptions['onprogress'] = ({ bytes, total, items }) => {
+    same<[typeof bytes, typeof total, typeof items], [number, number | undefined, number]>(true);
+  };
+  const options: UploadOptions = { signal: AbortSignal.timeout(5), timeout: Infinity, chunkSize: 1_024, priority: -1, onprogress };
+  await upload(client, 'store', { name: 'x' }, lines(), options);
+}
+async function* lines(): AsyncGenerator<string> {
+  yield 'a line';
+}
+export const sources: UploadSource[] = [new Blob(), new Uint8Array(5), new DataView(new ArrayBuffer(5)), lines(), new Set([1])];
+
+// Who is there: on channels of any kind, with what is shown as it is said to be.
+interface Person {
+  readonly name: string;
+  readonly typing?: boolean;
+}
+export async function people(room: string): Promise<void> {
+  const here = presence<Person>(client.channel(`room:${room}`), { data: { name: 'Ida' }, signal: AbortSignal.timeout(5) });
+  same<typeof here, Presence<Person>>(true);
+  same<typeof here.members, ReadonlyMap<string, Member<Person>>>(true);
+  same<[typeof here.me, typeof here.isCurrent, typeof here.ready], [string | undefined, boolean, Promise<void>]>(true);
+  for (const { id, from, data } of here.members.values())
+    same<[typeof id, typeof from, typeof data], [string, string | undefined, Person]>(true);
+  here.addEventListener('join', ({ member }) => same<typeof member, Member<Person>>(true));
+  here.addEventListener('update', ({ previous }) => same<typeof previous, Member<Person> | undefined>(true));
+  here.addEventListener('leave', ({ member: { data } }) => data.name, { once: true });
+  here.addEventListener('change', () => here.members.size);
+  here.update({ name: 'Ida', typing: true });
+  here.leave();
+  here.close();
+  const shown = presence(client.channel('lobby'), { data: 5 });
+  same<typeof shown, Presence<number>>(true);
+  const watched = presence(client.channel('lobby'));
+  same<typeof watched, Presence<unknown>>(true);
+}
+
 // As interfaces, of interfaces.
 interface ServerEvents {
   typing: Message;
@@ -169,6 +220,8 @@ free.handle('anything', (params) => {
 free.handle('anything', async () => {});
 free.channel('anything').subscribe((data) => same<typeof data, unknown>(true));
 free.channel('anything').publish({ any: 'thing' });
+upload(free, 'anything', { any: 'thing' }, [5]).then((result) => same<typeof result, unknown>(true));
+presence<Person>(free.channel('anything')).update({ name: 'x' });
 const name: string = 'x';
 free.send(name, 5);
 

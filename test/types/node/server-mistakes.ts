@@ -5,7 +5,7 @@ import { type Contract, createServer, type ServerClient } from 'holdfast/server'
 interface Chat {
   server: {
     events: { typing: { room: string } };
-    methods: { history(params: { before: number }): string[]; time(): number };
+    methods: { history(params: { before: number }): string[]; time(): number; store(params: { name: string }): number };
   };
   client: { events: { notice: string }; methods: { confirm(question: string): boolean } };
   channels: { [room: `room:${string}`]: { id: number }; lobby: string };
@@ -26,6 +26,21 @@ createServer<Chat>({ port, handlers: { methods: { time: () => {} } } });
 createServer<Chat>({ port, handlers: { methods: { history: ({ after }) => [`${after}`] } } });
 // @ts-expect-error: the context has no such thing
 createServer<Chat>({ port, handlers: { methods: { time: (_, { user }) => user } } });
+// @ts-expect-error: what is uploaded is not there at once
+createServer<Chat>({ port, handlers: { methods: { store: (_, { upload }) => upload.length } } });
+createServer<Chat>({
+  port,
+  handlers: {
+    methods: {
+      store: async (_, { upload }) => {
+        let bytes = 0;
+        // @ts-expect-error: nobody knows what it is
+        for await (const item of upload) bytes += item.byteLength;
+        return bytes;
+      },
+    },
+  },
+});
 // @ts-expect-error: no such event
 createServer<Chat>({ port, handlers: { events: { typed: () => {} } } });
 // @ts-expect-error: the data is another one
@@ -42,6 +57,10 @@ server.publish('rooms:kelp', { id: 1 });
 server.publish('room:kelp', 'hi');
 // @ts-expect-error: the payload is missing
 server.publish('lobby');
+// @ts-expect-error: no such channel
+server.members('rooms:kelp');
+// @ts-expect-error: what is not known must be looked at first
+server.members('lobby').then(([first]) => first?.data.name);
 // @ts-expect-error: an event of the other direction
 server.broadcast('typing', { room: 'kelp' });
 // @ts-expect-error: another payload
@@ -73,6 +92,12 @@ createServer({ port: '8080' });
 createServer({ port, paths: '/' });
 // @ts-expect-error: an unknown limit
 createServer({ port, limits: { size: 5 } });
+// @ts-expect-error: an unknown limit of presence
+createServer({ port, presence: { ttl: 5 } });
+// @ts-expect-error: it is there already
+createServer({ port, presence: true });
+// @ts-expect-error: no such action
+createServer({ port, authorize: ({ action }) => action === 'watch' });
 // @ts-expect-error: a list
 createServer({ port, origins: 'https://example.com' });
 // @ts-expect-error: a path or nothing

@@ -1,7 +1,8 @@
 // A server with a contract, and without one. All of it must compile.
 
+import { createReadStream } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { Client } from 'holdfast';
+import { Client, upload } from 'holdfast';
 import {
   type Authorization,
   CallError,
@@ -10,6 +11,7 @@ import {
   type HandlerContext,
   type Handlers,
   Host,
+  type Member,
   type Server,
   type ServerClient,
   type ServerOptions,
@@ -35,6 +37,7 @@ interface Chat {
       time(): Date;
       delete(params: { id: number }): void;
       search(params?: { text: string }): Message[];
+      store(params: { name: string }): { stored: number };
     };
   };
   client: { events: { notice: string; tick: undefined }; methods: { confirm(question: string): boolean; where(): string } };
@@ -59,6 +62,14 @@ const server = createServer<Chat>({
       time: async () => new Date(), // later, though it says at once
       delete: () => {},
       search: (params) => [{ id: 1, text: params?.text ?? '' }],
+      store: async ({ name }, { upload }) => {
+        let stored = 0;
+        for await (const item of upload) {
+          same<typeof item, unknown>(true);
+          if (item instanceof Uint8Array) stored += name.length + item.byteLength;
+        }
+        return { stored };
+      },
     },
     events: {
       typing: ({ room }, { client }) => client.send('notice', room),
@@ -71,13 +82,24 @@ const server = createServer<Chat>({
     return { url, address, agent: headers['user-agent'] };
   },
   authorize: ({ action, channel, client, params, data }) => {
-    same<typeof action, 'subscribe' | 'publish'>(true);
+    same<typeof action, 'subscribe' | 'publish' | 'presence'>(true);
     same<typeof params, unknown>(true);
     same<typeof data, unknown>(true);
     return channel.startsWith('room:') || client.principal !== undefined;
   },
   nameOf: (client) => client.id,
-  limits: { message: 5_000, rate: 50, burst: 500, connections: 5, connectionsPerAddress: 5, subscriptions: 5, calls: 5, buffered: 5 },
+  limits: {
+    message: 5_000,
+    rate: 50,
+    burst: 500,
+    connections: 5,
+    connectionsPerAddress: 5,
+    subscriptions: 5,
+    calls: 5,
+    uploads: 5,
+    buffered: 5,
+  },
+  presence: { grace: 5_000, members: 5, bytes: 5 },
   heartbeat: { interval: 5_000 },
   helloTimeout: 5_000,
   onconnection: (client) => void client.send('tick'),
@@ -90,6 +112,7 @@ const reached: number = server.publish('room:kelp', { id: 1, text: 'hi' });
 server.publish('lobby', `${reached}`);
 server.broadcast('notice', 'hi');
 server.broadcast('tick');
+server.members('room:kelp').then((members) => same<typeof members, readonly Member[]>(true));
 for (const client of server.clients) {
   client.send('notice', 'x');
   client.call('confirm', 'sure?', { timeout: 5, signal: AbortSignal.timeout(5) }).then((sure) => same<typeof sure, boolean>(true));
@@ -122,7 +145,9 @@ const free = createServer({
     events: { note: (data, { client }) => client.send('noted', data) },
   },
   origins: (origin) => origin.endsWith('.example.com'),
+  presence: false,
 });
+free.members('anything').then(([first]) => first?.from);
 free.publish('anything', { any: 'thing' });
 free.broadcast('anything');
 free.clients[0]?.call('anything').then((result) => same<typeof result, unknown>(true));
@@ -139,6 +164,8 @@ port.closed();
 // Both ends of one contract, over the sockets of ws.
 const client = new Client<Chat>('ws://localhost', { createSocket: (url, protocols) => new WS(url, protocols) });
 client.call('history', { before: 5 }).then((messages) => same<typeof messages, Message[]>(true));
+upload(client, 'store', { name: 'x' }, createReadStream('x')).then(({ stored }) => same<typeof stored, number>(true));
+upload(client, 'store', { name: 'x' }, Buffer.from('x')).then(({ stored }) => stored);
 
 // Streams: items as the contract says, with cursors or without.
 type Growing = { server: { methods: { grow(to: number): AsyncIterable<number> } } };
