@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Begun, Broker, BrokerMessage, Outcome, Position } from '../../src/server/broker.ts';
+import type { Begun, Broker, BrokerMessage, Members, Outcome, Position } from '../../src/server/broker.ts';
+import { membersContract } from './members-contract.ts';
 
 /** How a broker has to be set up for the contract. */
 export interface Setting {
@@ -83,11 +84,17 @@ async function missedSince(broker: Broker, channel: string, since: Position): Pr
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
+/** Who is there, as a broker keeps it that offers presence. */
+function membersOf({ members }: Broker): Members {
+  if (!members) throw new Error('it has no members');
+  return members;
+}
+
 /**
- * Tests of a broker.
+ * Tests of a broker that offers presence.
  *
  * @param name of the broker, for the names of the tests
- * @param makeServers makes the brokers of two servers, with nothing published or begun
+ * @param makeServers makes the brokers of two servers, with nothing published or begun, and nobody there
  */
 export function brokerContract(name: string, makeServers: (setting: Setting) => Servers | Promise<Servers>): void {
   const make = async () => makeServers(setting);
@@ -96,6 +103,10 @@ export function brokerContract(name: string, makeServers: (setting: Setting) => 
   histories(name, make);
   joining(name, make);
   executions(name, make);
+  membersContract(name, async () => {
+    const [here, there] = await make();
+    return [membersOf(here), membersOf(there)];
+  });
 }
 
 type Make = () => Promise<Servers>;

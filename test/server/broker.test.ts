@@ -3,31 +3,31 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Begun, Broker, BrokerMessage, Missed, Outcome, Position, Publication } from '../../src/server/broker.ts';
+import type {
+  Begun,
+  Broker,
+  BrokerMessage,
+  MemberChange,
+  Members,
+  Missed,
+  Outcome,
+  Position,
+  Publication,
+} from '../../src/server/broker.ts';
 import { MemoryBroker, type MemoryBrokerOptions } from '../../src/server/memory-broker.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { brokerContract, type Setting } from './broker-contract.ts';
 
-/** A broker of another server on a store that is not here: every answer comes later, and so does every message. */
-class DistantBroker implements Broker {
-  readonly #store: Broker;
-
-  constructor(store: Broker) {
-    this.#store = store;
-  }
-
-  get idempotency(): number {
-    return this.#store.idempotency;
-  }
-
-  async subscribe(channel: string, listener: (message: BrokerMessage) => void): Promise<() => void> {
+/** Calls a listener a moment later, unless it has stopped; what it throws harms nobody. */
+function distant<T>(listen: (listener: (heard: T) => void) => (() => void) | Promise<() => void>) {
+  return async (listener: (heard: T) => void): Promise<() => void> => {
     await undefined;
     let isStopped = false;
-    const stop = await this.#store.subscribe(channel, async (message) => {
+    const stop = await listen(async (heard) => {
       await undefined;
       if (isStopped) return;
       try {
-        listener(message);
+        listener(heard);
       } catch {
         // It harms nobody.
       }
@@ -36,6 +36,44 @@ class DistantBroker implements Broker {
       isStopped = true;
       stop();
     };
+  };
+}
+
+/** Who is there, as another server on that store has it. */
+function distantMembers(store: Members): Members {
+  return {
+    enter: async (channel, member) => {
+      await undefined;
+      await store.enter(channel, member);
+    },
+    leave: async (channel, id) => {
+      await undefined;
+      await store.leave(channel, id);
+    },
+    list: async (channel) => {
+      await undefined;
+      return store.list(channel);
+    },
+    watch: (channel, listener) => distant<MemberChange>((heard) => store.watch(channel, heard))(listener),
+  };
+}
+
+/** A broker of another server on a store that is not here: every answer comes later, and so does every message. */
+class DistantBroker implements Broker {
+  readonly members: Members;
+  readonly #store: Broker;
+
+  constructor(store: MemoryBroker) {
+    this.#store = store;
+    this.members = distantMembers(store.members);
+  }
+
+  get idempotency(): number {
+    return this.#store.idempotency;
+  }
+
+  subscribe(channel: string, listener: (message: BrokerMessage) => void): Promise<() => void> {
+    return distant<BrokerMessage>((heard) => this.#store.subscribe(channel, heard))(listener);
   }
 
   async publish(channel: string, publication: Publication): Promise<Position | undefined> {

@@ -32,8 +32,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'what comes right behind the confirmation of a subscription is delivered',
     file: 'channels.ts',
-    find: 'done: (result) => this.#confirmed(wish, Object(result) as Confirmed),\n        })\n        .catch(failed)',
-    replace: '})\n        .then((result) => this.#confirmed(wish, Object(result) as Confirmed), failed)',
+    find: 'done: (result) => this.#confirmed(wish, Object(result) as Confirmed),\n      }).catch(failed)',
+    replace: '}).then((result) => this.#confirmed(wish, Object(result) as Confirmed), failed)',
   },
   {
     breaks: 'what waits keeps its order',
@@ -226,7 +226,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'a session survives its connection',
     file: 'conversation.ts',
-    find: 'if (!this.#session.exists || !willReconnect || this.#forget) this.#session.lose(willReconnect);',
+    find: 'if (!this.#session.exists || !willReconnect || this.#agreement.forgets) this.#session.lose(willReconnect);',
     replace: 'this.#session.lose(willReconnect);',
   },
   {
@@ -252,7 +252,7 @@ export const mutations: readonly Mutation[] = [
     breaks: 'handlers of the server go on while the client is away',
     file: 'server/client.ts',
     find: '    this.#line?.detach();\n    if (!this.#line)',
-    replace: "    this.#line?.detach();\n    this.#responder.stop(new Error('away'));\n    if (!this.#line)",
+    replace: '    this.#line?.detach();\n    this.#dispatcher.stop();\n    if (!this.#line)',
   },
   {
     breaks: 'a client that was closed begins anew, with handlers that know nothing of before',
@@ -334,5 +334,210 @@ export const mutations: readonly Mutation[] = [
     file: 'responder.ts',
     find: 'running.streaming?.stop();',
     replace: '',
+  },
+  // Uploads.
+  {
+    breaks: 'an upload is granted no more than there is room',
+    file: 'uploading.ts',
+    find: 'const ROOM = 16;',
+    replace: 'const ROOM = 32;',
+  },
+  {
+    breaks: 'an upload is granted nothing before its handler reads',
+    file: 'uploading.ts',
+    find: '    this.#grant = grant;',
+    replace: '    this.#grant = grant;\n    this.#hasBegun = true;\n    grant(this.#allowance.open());',
+  },
+  {
+    breaks: 'an upload whose items were taken is granted more',
+    file: 'uploading.ts',
+    find: 'if (granted > 0 && !this.#isOver) this.#grant(granted);',
+    replace: 'if (granted > 1_000 && !this.#isOver) this.#grant(granted);',
+  },
+  {
+    breaks: 'what an upload is granted while there is no connection is not lost',
+    file: 'server/dispatcher.ts',
+    find: 'new Uploading(grant)',
+    replace: 'new Uploading((count) => client.isConnected && grant(count))',
+  },
+  {
+    breaks: 'the items of an upload have numbers',
+    file: 'sending.ts',
+    find: "      kind: 'upload',",
+    replace: "      kind: 'upload',\n      volatile: true,",
+  },
+  {
+    breaks: 'what was written of an upload is not sent again in another session',
+    file: 'client-session.ts',
+    find: "(posting.kind === 'event' && mayAsk && host.resends)",
+    replace: '(mayAsk && host.resends)',
+  },
+  {
+    breaks: 'an item of an upload that was received before is dropped',
+    file: 'server/client.ts',
+    find: 'if (this.#line) return this.#line.receive(seq, bytes);',
+    replace: "if (this.#line) return this.#line.receive(seq, bytes) || type === 'chunk';",
+    // Nobody sends what was received, as long as the watermark is right.
+    and: [
+      {
+        file: 'core/session.ts',
+        find: 'this.acknowledge(received) : undefined;',
+        replace: 'this.acknowledge(this.#acknowledged) : undefined;',
+      },
+      { file: 'core/session.ts', find: 'this.#cursor = received + 1;', replace: 'this.#cursor = this.#log[0]?.seq ?? received + 1;' },
+    ],
+  },
+  {
+    breaks: 'an upload ends when its source fails',
+    file: 'sending.ts',
+    find: '      this.#host.failed(error);\n    }\n  }\n\n  #woken',
+    replace: '    }\n  }\n\n  #woken',
+  },
+  {
+    breaks: 'an upload is cancelled when its source fails',
+    file: 'caller.ts',
+    find: "isPending && id !== undefined) this.#host.write({ type: 'cancel', id });",
+    replace: "isPending && id !== undefined && !this.#question.granted) this.#host.write({ type: 'cancel', id });",
+  },
+  {
+    breaks: 'the end of an upload comes behind its last item',
+    file: 'sending.ts',
+    find: "await this.#post({ type: 'chunk', id: this.#id }, value);",
+    replace: "void this.#post({ type: 'chunk', id: this.#id }, value);",
+    and: [{ file: 'upload.ts', find: '{ priority })', replace: '{ priority: posting.payload === undefined ? 1 : priority })' }],
+  },
+  {
+    breaks: 'an upload has an end',
+    file: 'responder.ts',
+    find: 'this.#running.get(id)?.uploading?.finish();',
+    replace: '',
+  },
+  {
+    breaks: 'the source of an upload that is over is left',
+    file: 'sending.ts',
+    find: '    this.#items.leave();',
+    replace: '',
+  },
+  {
+    breaks: 'the handler of an upload that is over is told',
+    file: 'responder.ts',
+    find: "running.uploading?.stop(new CallError('CANCELLED', 'Nobody waits for the answer any more'));",
+    replace: '',
+  },
+  {
+    breaks: 'an upload that is done has made all of its progress',
+    file: 'upload.ts',
+    find: '    sending.answered();',
+    replace: '',
+  },
+  // Presence.
+  {
+    breaks: 'presence: who is away for a moment is still there',
+    file: 'server/channels.ts',
+    find: 'this.#presence?.paused(connection, channel);',
+    replace: 'if (connection.client) this.#presence?.left(connection.client, channel);',
+  },
+  {
+    breaks: 'presence: who is away for long is not there any more',
+    file: 'server/presence.ts',
+    find: 'setTimeout(() => this.left(client, channel), limits.grace)',
+    replace: 'setTimeout(() => {}, limits.grace)',
+  },
+  {
+    breaks: 'presence: who is back in time has another grace the next time',
+    file: 'server/presence.ts',
+    find: '    settings.clock.clearTimeout(before?.timer);',
+    replace: '',
+  },
+  {
+    breaks: 'presence: nobody is told who is there before that is known',
+    file: 'server/presence.ts',
+    find: '      await roster.known;',
+    replace: '',
+  },
+  {
+    breaks: 'presence: who says goodbye is not there any more',
+    file: 'server/host.ts',
+    find: '        this.#channels.ended(client);',
+    replace: '',
+  },
+  {
+    breaks: 'presence: a client says that it is there on every connection',
+    file: 'crowd.ts',
+    find: 'this.#told = this.#asking = this.#arriving = this.me = undefined;',
+    replace: 'this.#asking = this.#arriving = this.me = undefined;',
+  },
+  {
+    breaks: 'presence: what a client shows while it asks is told afterwards',
+    file: 'crowd.ts',
+    find: '        this.#tell(); // what has changed meanwhile',
+    replace: '',
+  },
+  {
+    breaks: 'presence: a snapshot replaces what was known',
+    file: 'crowd.ts',
+    find: 'const all = this.#arriving;',
+    replace: 'const all = new Map([...this.members, ...this.#arriving]);',
+  },
+  {
+    breaks: 'presence: a snapshot in several frames is one',
+    file: 'crowd.ts',
+    find: '    if (more) return;',
+    replace: '',
+  },
+  {
+    breaks: 'presence: whoever is gone is gone for who watches',
+    file: 'crowd.ts',
+    find: 'for (const id of gone ?? []) next.delete(id);',
+    replace: '',
+  },
+  {
+    breaks: 'presence: what changes while a snapshot is taken is not lost',
+    file: 'server/roster.ts',
+    find: 'for (const change of since) this.#apply(change);',
+    replace: '',
+  },
+  {
+    breaks: 'presence: where changes were left out there is another snapshot',
+    file: 'server/roster.ts',
+    find: 'if (told.length === 0) return;\n    const frames = this.#snapshot();',
+    replace: 'if (told.length >= 0) return;\n    const frames = this.#snapshot();',
+  },
+  {
+    breaks: 'presence: what changes closely behind is told as well',
+    file: 'server/roster.ts',
+    find: 'this.#timer = clock.setTimeout(() => this.#tell(), TOGETHER);',
+    replace: 'this.#timer = clock.setTimeout(() => {\n      this.#timer = undefined;\n    }, TOGETHER);',
+  },
+  {
+    breaks: 'presence: whoever watches again gets another snapshot',
+    file: 'server/roster.ts',
+    find: 'if (this.#watchers.delete(connection) && this.#watchers.size === 0) this.#end();',
+    replace: 'if (this.#watchers.has(connection) && this.#watchers.size === 1) this.#end();',
+  },
+  {
+    breaks: 'presence: a channel that is asked for again has nobody who watches it',
+    file: 'server/channels.ts',
+    find: '    this.#leave(connection, channel);\n    const demand = {};',
+    replace: '    this.#rooms.get(channel)?.leave(connection);\n    const demand = {};',
+    and: [
+      {
+        file: 'server/channels.ts',
+        find: '    this.#channels.get(connection)?.delete(channel);\n    this.#leave(connection, channel);',
+        replace: '    this.#channels.get(connection)?.delete(channel);\n    this.#rooms.get(channel)?.leave(connection);',
+      },
+    ],
+  },
+  {
+    breaks: 'presence: what a member shows is told when it is something else',
+    file: 'server/presence.ts',
+    find: 'const isSame = before?.json === json && before.from === from;',
+    replace: 'const isSame = before !== undefined;',
+  },
+  {
+    breaks: 'presence: what is left and entered in one task was never left',
+    file: 'crowd.ts',
+    find: '  remove(one: Presence<T>): void {\n    this.#shown.delete(one);\n    this.#schedule();',
+    replace: '  remove(one: Presence<T>): void {\n    this.#shown.delete(one);\n    this.#tell();',
   },
 ];

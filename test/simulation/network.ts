@@ -190,7 +190,7 @@ class Link {
     if (this.#serverTold) return;
     this.#serverTold = true;
     this.#log(`${this.#name} server closed`);
-    this.#port?.closed();
+    if (!this.#serverClock?.isFrozen) this.#port?.closed(); // a process that has died hears nothing
     this.#forget();
   }
 

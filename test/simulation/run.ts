@@ -10,10 +10,10 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { shrink } from './shrink.ts';
-import { boastful, client, forgetful, naive, type Subject } from './subjects.ts';
+import { boastful, client, forgetful, graceless, hasty, naive, type Subject } from './subjects.ts';
 import { simulate } from './world.ts';
 
-const subjects = { client, forgetful, boastful, naive };
+const subjects = { client, forgetful, boastful, naive, graceless, hasty };
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },

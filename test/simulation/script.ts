@@ -2,6 +2,7 @@
 
 import type { Way } from './network.ts';
 import type { Random } from './random.ts';
+import type { Deed } from './visitor.ts';
 
 type Method = 'add' | 'slow' | 'throws' | 'never' | 'missing';
 
@@ -10,6 +11,24 @@ export type Step = { readonly at: number } & (
   | { readonly do: 'call'; readonly method: Method; readonly idempotent: boolean; readonly abortAfter?: number }
   | { readonly do: 'publish'; readonly count: number; readonly idempotent: boolean }
   | { readonly do: 'stream'; readonly count: number; readonly cursors: boolean; readonly buffer: number; readonly breakAfter?: number }
+  | {
+      readonly do: 'upload';
+      readonly count: number;
+      /** Of each item; 0 for numbers. */
+      readonly bytes: number;
+      readonly source: 'async' | 'sync' | 'bytes';
+      readonly slow: boolean;
+      /** Whether the source throws in the end. */
+      readonly fails: boolean;
+      readonly handler: 'all' | 'answer' | 'break' | 'throw' | 'never';
+      /** Items after which the handler does that. */
+      readonly after: number;
+      readonly abortAfter?: number;
+    }
+  /** What the client does with its presence, or the observer with its own: it comes with the first. */
+  | { readonly do: 'presence' | 'observer'; readonly how: Deed }
+  /** Others come, change or go; what changes is left out for `count` milliseconds; the server wants the channel asked for again. */
+  | { readonly do: 'others'; readonly how: 'come' | 'go' | 'crowd' | 'interrupt' | 'demand'; readonly count: number }
   | { readonly do: 'subscribe'; readonly channel: number; readonly eager: boolean }
   | { readonly do: 'unsubscribe'; readonly channel: number }
   | { readonly do: 'serverSend' | 'serverPublish'; readonly count: number; readonly channel: number }
@@ -43,7 +62,14 @@ export function write(random: Random): Step[] {
     steps.push(random.chance(0.65) ? work(random, at) : trouble(random, at));
     // Trouble likes company: right behind the work, at a distance of a few messages.
     if (random.chance(0.25)) steps.push(trouble(random, at + random.between(0, 40)));
+    if (random.chance(0.12)) steps.push(company(random, at));
+    if (random.chance(0.92)) continue;
+    steps.push(upload(random, at));
+    if (random.chance(0.4)) steps.push(trouble(random, at + random.between(0, 1_000)));
   }
+  if (random.chance(0.08)) steps.push(...bustle(random, random.between(0, TROUBLE - 1_000)));
+  if (random.chance(0.7)) steps.push({ at: random.between(0, 3_000), do: 'presence', how: 'show' });
+  if (random.chance(0.1)) steps.push(...observer(random));
   if (random.chance(0.1)) steps.push(...lateHello(random.between(0, TROUBLE - 10_000)));
   if (random.chance(0.1)) steps.push(...restless(random.between(0, TROUBLE - 1_000), random.between(0, 1)));
   return steps.sort((a, b) => a.at - b.at);
@@ -58,6 +84,19 @@ function lateHello(at: number): Step[] {
     { at: at + 1_000, do: 'hole', ways: ['up'] },
     { at: at + 1_000, do: 'reconnect' },
   ];
+}
+
+/** Others who come and go while it is asked who is there: anew, or since the client has another connection. */
+function bustle(random: Random, at: number): Step[] {
+  const others = Array.from(
+    { length: 12 },
+    (_, i): Step => ({ at: at + 25 * i, do: 'others', how: random.pick(['come', 'go'] as const), count: 2 }),
+  );
+  const cause = random.pick<Step>([
+    { at: at + 20, do: 'others', how: 'interrupt', count: 30 },
+    { at: at + 20, do: 'reconnect' },
+  ]);
+  return [cause, ...others];
 }
 
 /** A channel that is left and wanted again at once, while things are published on it. */
@@ -99,6 +138,45 @@ function work(random: Random, at: number): Step {
     () => ({ at, do: 'serverPublish', count, channel }),
     () => ({ at, do: 'serverCall', method: random.pick(['add', 'slow'] as const) }),
   ])();
+}
+
+function upload(random: Random, at: number): Step {
+  const handler = random.pick(['all', 'all', 'all', 'answer', 'break', 'throw', 'never'] as const);
+  const source = random.pick(['async', 'async', 'sync', 'bytes'] as const);
+  const bytes = random.pick([0, 0, 4, 100, 8_192]);
+  return {
+    at,
+    do: 'upload',
+    count: random.chance(0.05) ? random.between(50, 200) : random.between(0, 40),
+    bytes: source === 'bytes' ? Math.max(bytes, 4) : bytes,
+    source,
+    slow: random.chance(0.3),
+    fails: source !== 'bytes' && random.chance(0.15),
+    handler,
+    after: random.between(0, 20),
+    ...(random.chance(0.15) && { abortAfter: random.between(0, 5_000) }),
+  };
+}
+
+function company(random: Random, at: number): Step {
+  const count = random.between(1, 3);
+  return random.pick<() => Step>([
+    () => ({ at, do: 'presence', how: 'show' }),
+    () => ({ at, do: 'presence', how: random.pick(['show', 'watch', 'leave', 'close', 'reopen'] as const) }),
+    () => ({ at, do: 'others', how: random.pick(['come', 'come', 'go'] as const), count }),
+    () => (random.chance(0.3) ? { at, do: 'others', how: 'crowd', count: 12 } : { at, do: 'others', how: 'go', count: 5 }),
+    () => ({ at, do: 'others', how: random.pick(['interrupt', 'demand'] as const), count: random.between(0, 3_000) }),
+  ])();
+}
+
+/** Somebody with a good connection, who comes, and comes and goes. */
+function observer(random: Random): Step[] {
+  const start = random.between(0, TROUBLE / 2);
+  const deeds = Array.from({ length: random.between(0, 6) }, (): Step => {
+    const how = random.pick(['show', 'watch', 'leave', 'close', 'reopen'] as const);
+    return { at: random.between(start, TROUBLE), do: 'observer', how };
+  });
+  return [{ at: start, do: 'observer', how: random.pick(['show', 'watch'] as const) }, ...deeds];
 }
 
 function trouble(random: Random, at: number): Step {

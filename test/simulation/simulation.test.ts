@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shrink } from './shrink.ts';
-import { boastful, client, forgetful, naive } from './subjects.ts';
+import { boastful, client, forgetful, graceless, hasty, naive } from './subjects.ts';
 import { type Outcome, type Subject, simulate } from './world.ts';
 
 /** The first seed that fails in this way before all others. */
@@ -27,6 +27,14 @@ describe('in a simulated world of cuts, holes, restarts, sleep and misbehaving h
 
   it('whoever just sends the last messages again is refuted', async () => {
     await refuted(naive, 50, /^event \d+ was handled twice/);
+  });
+
+  it('whoever does not wait for who is away for a moment is refuted', async () => {
+    await refuted(graceless, 50, /^member \d+ is gone, and was away for [\d.]+ ms only$/);
+  });
+
+  it('whoever reads all of what is uploaded before anybody wants it is refuted', async () => {
+    await refuted(hasty, 50, /^upload \d+ read item 1 of its source, and its handler took 0$/);
   });
 });
 

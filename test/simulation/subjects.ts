@@ -1,6 +1,7 @@
 /** Who is put to the test. */
 
 import type { Client } from '../../src/client.ts';
+import { upload } from '../../src/upload.ts';
 import type { Subject } from './world.ts';
 
 export type { Subject };
@@ -33,4 +34,15 @@ export const naive: Subject = {
       },
     };
   },
+};
+
+/** Says that nobody notices who is away for a moment, and waits for nobody. */
+export const graceless: Subject = { ...client, name: 'graceless', grace: 1_000 };
+
+/** Says that it reads no more than is wanted, and reads everything at once. */
+export const hasty: Subject = {
+  ...client,
+  name: 'hasty',
+  upload: (to, method, params, source, options) =>
+    upload(to, method, params, Symbol.iterator in source && !ArrayBuffer.isView(source) ? [...source] : source, options),
 };

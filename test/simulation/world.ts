@@ -5,17 +5,21 @@ import { CallError, ClosedError, QueueFullError, SessionLostError, TimeoutError 
 import type { LifecycleSignal } from '../../src/io/lifecycle.ts';
 import type { Receipt } from '../../src/receipt.ts';
 import type { ServerClient } from '../../src/server/client.ts';
+import type { Peer } from '../../src/server/connection.ts';
 import { Host } from '../../src/server/host.ts';
-import { MemoryBroker } from '../../src/server/memory-broker.ts';
 import type { HandlerContext } from '../../src/server/options.ts';
 import { stream } from '../../src/stream.ts';
 import { StreamItem } from '../../src/streaming.ts';
+import { upload } from '../../src/upload.ts';
 import { decodePayload } from '../../src/wire/codec.ts';
+import { CLIENT, Company, OBSERVER } from './company.ts';
 import { Network } from './network.ts';
 import { Oracle } from './oracle.ts';
 import { Random } from './random.ts';
 import { type Step, TROUBLE, write } from './script.ts';
 import { SimClock, Timeline } from './time.ts';
+import { GRACE } from './tracks.ts';
+import { Uploads } from './uploads.ts';
 
 /** How long everything may take to become quiet once faults have stopped. */
 const CALM = 180_000;
@@ -23,6 +27,8 @@ const CALM = 180_000;
 const SLOW = 4_000;
 /** How long a connection has to have been there for a call to be answered for certain, though its link may be dead by now. */
 const PATIENCE = 20_000;
+/** How long after the faults have stopped the observer leaves. */
+const OBSERVED = 40_000;
 /** How long a session outlives its connection. */
 const TTL = 30_000;
 
@@ -38,6 +44,10 @@ export interface Subject {
   readonly nothingLost: boolean;
   /** Whether the server offers sessions. */
   readonly sessions: boolean;
+  /** How long who is away is still there, in milliseconds. @default what everybody is told */
+  readonly grace?: number;
+  /** How something is uploaded. @default as the client does it */
+  readonly upload?: typeof upload;
   wrap(client: Client): Sender;
 }
 
@@ -67,6 +77,8 @@ class World {
   readonly #network: Network;
   readonly #client: Client;
   readonly #sender: Sender;
+  readonly #uploads: Uploads;
+  readonly #company: Company;
   readonly #signals = new Set<(signal: LifecycleSignal) => void>();
   readonly #subscriptions = new Map<number, () => void>();
   readonly #disturbances: Record<'client' | 'server', string[]> = { client: [], server: [] };
@@ -92,7 +104,6 @@ class World {
     this.#random = new Random(seed ^ 0x5eed);
     this.#oracle = new Oracle(subject);
     this.#network = new Network(this.#timeline, this.#random.fork(), this.#page, (line) => this.#log(line));
-    this.#startServer();
     const random = this.#random.fork();
     this.#client = new Client('ws://server.test/', {
       clock: this.#page,
@@ -106,6 +117,12 @@ class World {
       outbox: { maxBytes: 200_000 },
     });
     this.#sender = subject.wrap(this.#client);
+    const telling = { log: (line: string) => this.#log(line), violated: (text: string) => this.#oracle.surprised(text) };
+    const [client, timeline] = [this.#client, this.#timeline];
+    this.#uploads = new Uploads({ client, clock: this.#page, random: this.#random.fork(), upload: subject.upload ?? upload, ...telling });
+    const [server, current] = [() => this.#host, () => this.#current];
+    this.#company = new Company({ client, timeline, random: this.#random.fork(), server, current, ...telling });
+    this.#startServer();
     this.#listen();
   }
 
@@ -119,6 +136,8 @@ class World {
           this.#perform(step);
         });
       this.#timeline.at(TROUBLE + 31_000, () => this.#heal());
+      this.#timeline.at(TROUBLE + 31_000 + OBSERVED, () => this.#company.dismiss());
+      this.#timeline.at(TROUBLE + 31_000 + 2 * CALM - 1_000, () => this.#company.ask());
       await this.#until(TROUBLE + 31_000 + CALM);
       this.#probe();
       await this.#until(TROUBLE + 31_000 + 2 * CALM);
@@ -137,6 +156,7 @@ class World {
     while (this.#timeline.step(time)) {
       this.#events++;
       await new Promise(setImmediate); // every promise that can settle without time passing has settled
+      this.#company.look();
     }
   }
 
@@ -167,19 +187,23 @@ class World {
     const clock = new SimClock(this.#timeline);
     const generation = ++this.#servers;
     const random = this.#random.fork();
-    const broker = new MemoryBroker({ clock, createId: () => `${Math.floor(random.next() * 2 ** 48)}` });
+    const createId = () => `${Math.floor(random.next() * 2 ** 48)}`;
+    const broker = this.#company.broker(clock, createId);
     broker.subscribe('talk', ({ payload }) => this.#oracle.executed((decodePayload(payload) as { call: string }).call, generation));
     const host: Host = new Host({
       broker,
       clock,
       authenticate: async (attempt) => {
+        if (attempt === OBSERVER) return { id: OBSERVER, attempt: 0 };
         await this.#wait(clock, this.#auth.server);
-        return { id: 'ida', attempt };
+        return { id: CLIENT, attempt };
       },
+      nameOf: (client) => this.#company.nameOf(client, generation),
+      presence: { grace: this.#subject.grace ?? GRACE },
       heartbeat: { interval: 5_000, timeout: 3_000 },
       sessions: this.#subject.sessions && { ttl: TTL },
       limits: { buffered: 300_000 },
-      createId: () => `${Math.floor(random.next() * 2 ** 48)}`,
+      createId,
       onerror: (error) => this.#reported(error),
       handlers: {
         events: {
@@ -190,21 +214,23 @@ class World {
             this.#disturb('server', client);
           },
         },
-        methods: this.#methods(clock, generation),
+        methods: this.#methods(clock, generation, () => host),
       },
       authorize: ({ action, channel }) => {
         // Right behind the confirmation, in the same message.
         if (action === 'subscribe' && this.#eager.delete(channel)) queueMicrotask(() => this.#publish(Number(channel.slice(-1)), true));
-        return true;
+        return action === 'presence' && random.chance(0.3) ? this.#wait(clock, random.between(0, 200)).then(() => true) : true;
       },
     });
     this.#host = host;
     this.#serverClock = clock;
     let address = 0;
-    this.#network.destination = { clock, accept: (peer) => host.accept(peer, { url: '/', headers: {}, address: `10.0.0.${++address}` }) };
+    const accept = (peer: Peer) => host.accept(peer, { url: '/', headers: {}, address: `10.0.0.${++address}` });
+    this.#network.destination = { clock, accept };
+    this.#company.began(this.#network.destination);
   }
 
-  #methods(clock: SimClock, generation: number): Record<string, (params: unknown, context: HandlerContext) => unknown> {
+  #methods(clock: SimClock, generation: number, host: () => Host): Record<string, (params: unknown, context: HandlerContext) => unknown> {
     const executed = (params: unknown) => this.#oracle.executed((params as { call: string }).call, generation);
     return {
       add: (params) => {
@@ -225,9 +251,10 @@ class World {
         return new Promise(() => {});
       },
       count: (params, context) => this.#counting(clock, params as Counted, context),
+      upload: (params, context) => this.#uploads.handle(clock, params, context),
       snapshot: async (params) => {
         const { channel } = params as { channel: string };
-        const position = this.#host?.position(channel);
+        const position = host().position(channel);
         const number = this.#oracle.count(channel); // in the same step
         const { offset } = (await position) ?? {};
         await this.#wait(clock, this.#random.between(0, 300));
@@ -259,7 +286,7 @@ class World {
 
   /** The same, or the newest, where that attempt has not come through yet. */
   get #peer(): ServerClient | undefined {
-    return this.#current ?? this.#host?.clients.at(-1);
+    return this.#current ?? this.#host?.clients.findLast(({ principal }) => (principal as { id: string }).id === CLIENT);
   }
 
   #nameOf(peer: ServerClient | undefined): string {
@@ -285,6 +312,7 @@ class World {
     if (!resumed && isThere && this.#subject.sessions) this.#oracle.surprised('a session was given up that the server still has');
     this.#known = peer && { peer, server: this.#servers };
     this.#oracle.opened(resumed);
+    this.#uploads.opened(resumed);
   }
 
   #listen(): void {
@@ -433,12 +461,21 @@ class World {
       case 'stream':
         void this.#read(step);
         break;
+      case 'upload':
+        void this.#uploads.begin(step);
+        break;
+      case 'presence':
+      case 'observer':
+      case 'others':
+        this.#company.perform(step);
+        break;
       case 'subscribe':
         if (step.eager) this.#eager.add(`news-${step.channel}`);
         this.#subscribe(step.channel);
         break;
       case 'unsubscribe':
         this.#oracle.unsubscribed(`news-${step.channel}`);
+        this.#eager.delete(`news-${step.channel}`);
         this.#subscriptions.get(step.channel)?.();
         this.#subscriptions.delete(step.channel);
         break;
@@ -573,6 +610,8 @@ class World {
       this.#serverClock?.freeze(); // nothing of the old process happens any more
       this.#oracle.died(`server ${this.#servers}`);
       this.#oracle.perished();
+      this.#uploads.died();
+      this.#company.died();
       this.#network.destination = undefined;
       for (const link of [...this.#network.links]) link.cut({ client: true, server: false, inFlight: 0 });
       this.#timeline.at(this.#timeline.now + ms, () => this.#startServer());
@@ -628,6 +667,7 @@ class World {
     this.#follow('add', (call) => this.#client.call('add', { call }));
     this.#serverSend(this.#peer);
     for (const number of [0, 1, 2]) this.#publish(number);
+    this.#company.probe();
   }
 
   #judge(): void {
@@ -638,6 +678,8 @@ class World {
       queued: stats.queuedMessages,
       pending: stats.pendingCalls,
     });
+    this.#uploads.finish();
+    this.#company.finish(this.#nameOf(this.#peer));
     if (this.#host?.clients.length !== 1) this.#oracle.surprised(`the server has ${this.#host?.clients.length} clients in the end`);
     if (stats.unacknowledgedMessages > 0)
       this.#oracle.surprised(`${stats.unacknowledgedMessages} messages are not acknowledged in the end`);

@@ -26,6 +26,7 @@ const CARRIERS: [Outgoing, typeof fromClient | typeof fromServer, string][] = [
   [{ type: 'message', channel: 'c' }, fromServer, 'data'],
   [{ type: 'item', id: 1 }, fromClient, 'data'],
   [{ type: 'item', id: 1, cursor: 7 }, fromServer, 'data'],
+  [{ type: 'chunk', id: 1 }, fromClient, 'data'],
 ];
 
 describe('a frame with a payload', () => {
@@ -237,7 +238,7 @@ describe('a batch', () => {
   });
 
   it('may hold frames that nobody knows', () => {
-    expect(fromClient('[{"type":"later"},{"type":"ping"},{"type":"presence","id":-1}]')).toEqual([{ type: 'ping' }]);
+    expect(fromClient('[{"type":"later"},{"type":"ping"},{"type":"grant","id":-1}]')).toEqual([{ type: 'ping' }]);
   });
 });
 
@@ -257,6 +258,8 @@ describe('a binary message', () => {
     ['with a type that is no text', bytes('{"type":["event"],"name":"n"}', SEPARATOR, 1)],
     ['with a type without a payload', bytes('{"type":"ping"}', SEPARATOR)],
     ['with a type without a payload that the other side has', bytes('{"type":"subscribe","id":1,"channel":"c"}', SEPARATOR, 1)],
+    ['with what somebody shows', bytes('{"type":"presence","id":1,"channel":"c","watch":true,"here":true}', SEPARATOR, 1)],
+    ['with the end of an upload', bytes('{"type":"finish","id":1}', SEPARATOR)],
     ['with another field missing', bytes('{"type":"event"}', SEPARATOR, 1)],
     ['cut off in a character', bytes('{"type":"event","name":"', [0xf0, 0x9f], SEPARATOR, 1)],
     ['with a surrogate in bytes', bytes('{"type":"event","name":"', [0xed, 0xa0, 0x80], '"}', SEPARATOR, 1)],
@@ -270,7 +273,7 @@ describe('a binary message', () => {
     ['that is a Blob', new Blob([head])],
   ])('is refused %s', (_, message) => refused(message));
 
-  it.each(['later', 'constructor', '__proto__', 'welcome'])(
+  it.each(['later', 'constructor', '__proto__', 'welcome', 'grant'])(
     'of the unknown type "%s" is ignored, and counts where it has a number',
     (type) => {
       expect(fromClient(bytes(`{"type":"${type}"}`, SEPARATOR, 1))).toEqual([]);

@@ -83,6 +83,16 @@ const RESUME = optional({
     })),
   ],
 });
+const MEMBER = { id: 'a', data: null };
+const MEMBERS = optional({
+  good: [[], [MEMBER], [MEMBER, { id: '', from: null, data: { any: [1] }, more: 1 }, { id: 'b', from: 'ida', data: 0 }]],
+  bad: [
+    ...['a', 1, true, {}, ['a'], [null], [[]], [MEMBER, {}]],
+    ...[{ id: 1 }, { id: null }, { id: undefined }, { from: 1 }, { from: ['a'] }, { data: undefined }].map((bad) => [
+      { ...MEMBER, ...bad },
+    ]),
+  ],
+});
 /** The number of a frame that may have one; and of one that has none: it would be missing in the count. */
 const NUMBER = optional(ID);
 const NO_NUMBER = optional({ good: [], bad: [0, 1, 'x', true, {}, []] });
@@ -106,7 +116,7 @@ const COMMON: Readonly<Record<string, Fields>> = {
     required: { id: ID, method: TEXT },
     optional: {
       ...{ seq: NUMBER, params: DATA, timeout: MILLISECONDS, idempotencyKey: optional(TEXT) },
-      ...{ stream: optional(FLAG), credit: optional(WHOLE), cursor: DATA },
+      ...{ stream: optional(FLAG), credit: optional(WHOLE), cursor: DATA, upload: optional(FLAG) },
     },
   },
   response: { required: { id: ID }, optional: { seq: NUMBER, result: DATA } },
@@ -132,6 +142,9 @@ const SIDES = [
       subscribe: { required: { id: ID, channel: TEXT }, optional: { seq: NO_NUMBER, params: DATA, ...PLACE } },
       unsubscribe: { required: { id: ID, channel: TEXT }, optional: { seq: NO_NUMBER } },
       publish: { required: { channel: TEXT, data: DATA }, optional: { seq: NUMBER, id: optional(ID), idempotencyKey: optional(TEXT) } },
+      presence: { required: { id: ID, channel: TEXT, watch: FLAG, here: FLAG }, optional: { seq: NO_NUMBER, data: DATA } },
+      chunk: { required: { id: ID, data: DATA }, optional: { seq: NUMBER } },
+      finish: { required: { id: ID }, optional: { seq: NUMBER } },
     },
   ],
   [
@@ -154,6 +167,11 @@ const SIDES = [
         required: { channel: TEXT, data: DATA },
         optional: { seq: NO_NUMBER, offset: optional(WHOLE), from: optional(TEXT) },
       },
+      presence: {
+        required: { channel: TEXT },
+        optional: { seq: NO_NUMBER, set: MEMBERS, gone: optional(TEXTS), snapshot: optional(FLAG), more: optional(FLAG) },
+      },
+      grant: { required: { id: ID, count: ID }, optional: { seq: NUMBER } },
     },
   ],
 ] as const satisfies readonly (readonly [string, typeof FROM_CLIENT | typeof FROM_SERVER, Readonly<Record<string, Fields>>])[];
@@ -223,18 +241,28 @@ describe.each(SIDES)('what a %s sends', (_side, shapes, table: Readonly<Record<s
 });
 
 describe('the types that belong to the other side', () => {
-  it.each(['welcome', 'message'])('%s is unknown to a server', (type) => {
+  it.each(['welcome', 'message', 'grant'])('%s is unknown to a server', (type) => {
     expect(frameOf({ type }, FROM_CLIENT)).toBeUndefined();
   });
 
-  it.each(['hello', 'subscribe', 'publish'])('%s is unknown to a client', (type) => {
+  it.each(['hello', 'subscribe', 'publish', 'chunk', 'finish'])('%s is unknown to a client', (type) => {
     expect(frameOf({ type }, FROM_SERVER)).toBeUndefined();
   });
 
-  it.each(['auth', 'presence'])('%s, which comes with later features, is unknown to both', (type) => {
+  it.each(['auth', 'replay'])('%s, which may come with later features, is unknown to both', (type) => {
     expect([frameOf({ type }, FROM_CLIENT), frameOf({ type }, FROM_SERVER)]).toEqual([undefined, undefined]);
     const skip = { type: 'skip', seq: 1 };
     expect([frameOf({ type, seq: 1 }, FROM_CLIENT), frameOf({ type, seq: 1 }, FROM_SERVER)]).toEqual([skip, skip]);
+  });
+
+  it('presence of one is none of the other', () => {
+    const [client, server] = [
+      { type: 'presence', id: 1, channel: 'c', watch: true, here: false },
+      { type: 'presence', channel: 'c', gone: 'nobody' },
+    ];
+    expect(frameOf(client, FROM_CLIENT)).toBe(client);
+    expect(() => frameOf(server, FROM_SERVER)).toThrow(new ProtocolError('A frame of type presence has no valid "gone"'));
+    expect(() => frameOf(server, FROM_CLIENT)).toThrow(new ProtocolError('A frame of type presence has no valid "id"'));
   });
 });
 

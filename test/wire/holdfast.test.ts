@@ -63,7 +63,7 @@ describe('hello', () => {
     expect(await helloOf({ limit: 4_096 })).toEqual({
       type: 'hello',
       version: 1,
-      features: ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams'],
+      features: ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence'],
       limits: { message: 4_096, window: 1_024 },
       attempt: 0,
     });
@@ -98,6 +98,8 @@ describe('the opening', () => {
         streams: false,
         resume: false,
         recovery: false,
+        uploads: false,
+        presence: false,
       },
       limit: 1_000,
       heartbeat: { interval: 15_000, timeout: 5_000 },
@@ -115,20 +117,26 @@ describe('the opening', () => {
     ['resume', { resume: true }],
     ['recovery', { recovery: true }],
     ['streams', {}], // of what calls would answer
+    ['uploads', {}], // to what calls would ask
+    ['presence', {}], // on what channels there would be
     ['constructor', {}],
   ])('with the feature %s alone has that and no more', async (feature, has) => {
-    const nothing = { calls: false, serverCalls: false, cancel: false, channels: false, binary: false };
+    const nothing = Object.fromEntries(Object.keys(holdfast.capabilities).map((name) => [name, false]));
     const { opened } = await opening([{ ...WELCOME, features: [feature], session: 's', key: 'k' }]);
-    expect(opened?.capabilities).toEqual({ ...nothing, streams: false, resume: false, recovery: false, ...has });
+    expect(opened?.capabilities).toEqual({ ...nothing, ...has });
   });
 
   it.each([[undefined], [null], [[]]])('without results has no subscriptions: %j', async (subscriptions) => {
     expect((await opening([{ ...WELCOME, subscriptions }])).opened?.subscriptions).toEqual([]);
   });
 
-  it('with the features calls and streams has both', async () => {
-    const { opened } = await opening([{ ...WELCOME, features: ['calls', 'streams'] }]);
-    expect(opened?.capabilities).toMatchObject({ calls: true, streams: true });
+  it.each([
+    ['calls', 'streams'],
+    ['calls', 'uploads'],
+    ['channels', 'presence'],
+  ])('with the features %s and %s has both', async (...features) => {
+    const { opened } = await opening([{ ...WELCOME, features }]);
+    expect(features.map((feature) => opened?.capabilities[feature as keyof typeof opened.capabilities])).toEqual([true, true]);
   });
 
   it('hands on for how long the server remembers what it did', async () => {
