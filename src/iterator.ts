@@ -13,6 +13,8 @@ export class MessageIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #pulls: Pull<T>[] = [];
   /** What comes after the last message; undefined while it goes on. */
   #end: { readonly error?: unknown } | undefined;
+  /** The loop has got it, or was left. */
+  #isConcluded = false;
 
   /**
    * @param capacity most messages that wait for the loop
@@ -45,6 +47,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<T, undefined> {
   /** The loop throws at once: what waits is dropped. */
   abort(error: unknown): void {
     this.#messages.length = 0;
+    if (this.#isConcluded) return;
     if (this.#end) this.#end = { error };
     else this.fail(error);
   }
@@ -60,6 +63,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<T, undefined> {
   /** The loop is left: nothing more is kept for it. */
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#messages.length = 0;
+    this.#isConcluded = true;
     this.#over({});
     return { value: undefined, done: true };
   }
@@ -79,6 +83,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<T, undefined> {
   #conclude({ resolve, reject }: Pull<T>): void {
     const end = this.#end;
     this.#end = {};
+    this.#isConcluded = true;
     if (end && 'error' in end) reject(end.error);
     else resolve({ value: undefined, done: true });
   }

@@ -116,12 +116,19 @@ export class Responder {
 
   /** An item of an upload came; of what is over nobody asks. */
   chunk(id: number, data: unknown): void {
-    this.#running.get(id)?.uploading?.receive(data);
+    this.#uploadingOf(id)?.receive(data);
   }
 
   /** There are no more of them. */
   finish(id: number): void {
-    this.#running.get(id)?.uploading?.finish();
+    this.#uploadingOf(id)?.finish();
+  }
+
+  /** Undefined where the call is over. */
+  #uploadingOf(id: number): Uploading | undefined {
+    const running = this.#running.get(id);
+    if (running && !running.uploading) throw new ProtocolError(`The call ${id} is no upload`);
+    return running?.uploading;
   }
 
   #upload(id: number): Uploading | undefined {

@@ -17,7 +17,10 @@ export interface UploadOptions {
   readonly timeout?: number;
   /** Bytes are cut into items of this size, 1 to 65536: what else is sent waits for one of them at most. @default 16384 */
   readonly chunkSize?: number;
-  /** Of the items in the outbox: any finite number, higher goes first. @default -1, so that they wait for all others */
+  /**
+   * Of the item in the outbox: any finite number, higher goes first. There is one at a time: between two of them everything else that waits
+   * has its turn. @default -1
+   */
   readonly priority?: number;
   /** Called whenever the server has more of it. What it throws rejects, and stops the handler. @default nobody is told */
   readonly onprogress?: (progress: UploadProgress) => void;

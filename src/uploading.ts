@@ -22,7 +22,7 @@ export class Uploading implements AsyncIterableIterator<unknown, undefined> {
 
   /** @throws ProtocolError at an item that was not granted */
   receive(item: unknown): void {
-    if (!this.#hasBegun || !this.#allowance.arrive()) throw new ProtocolError('An item came without credit');
+    if (!this.#allowance.arrive()) throw new ProtocolError('An item came without credit');
     this.#iterator.push(item);
   }
 

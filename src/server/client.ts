@@ -90,6 +90,7 @@ export class ServerClient<C extends Contract = Anything> {
     this.#dispatcher = new Dispatcher(this.#self, host, {
       write: (...frame) => this.#write(...frame),
       withdraw: (posting) => this.#line?.withdraw(posting) === true,
+      has: (feature) => this.#features.includes(feature),
       idle: () => this.#connection?.drained(),
     });
   }

@@ -72,6 +72,8 @@ export interface ConnectionHost {
 const RETRYABLE: readonly number[] = [1001, 1011, 4100, 4401, 4408, 4412, 4413, 4422, 4429];
 /** Those of them after which nothing is left of its session. */
 const FORGETTING: readonly number[] = [4412, 4422];
+/** How long the close may take after a goodbye of the client. */
+const BYE_TIMEOUT = 5_000;
 /** How long a peer may take to close; then it is given up. */
 const CLOSE_TIMEOUT = 2_000;
 
@@ -270,10 +272,13 @@ export class ServerConnection {
     }
   }
 
-  /** Nothing more is to come of it: its close follows. */
+  /** Nothing more is to come of it: its close follows, and is not waited for for ever. */
   #farewell(client: ServerClient): void {
+    const { clock } = this.#host.settings;
     client.end('unknown', this);
     this.#host.left(this);
+    clock.clearTimeout(this.#timer);
+    this.#timer = clock.setTimeout(() => this.#leave(1000, ''), BYE_TIMEOUT);
   }
 
   #subscribe(id: number, declaration: Declaration): void {

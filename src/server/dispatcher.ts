@@ -36,6 +36,8 @@ export interface DispatcherWay {
   write(frame: Outgoing, payload?: Payload, posting?: Posting): MessageTooLargeError | undefined;
   /** Takes back what was posted; true when it is not written, and will not be. */
   withdraw(posting: Posting): boolean;
+  /** Whether both sides have a feature. */
+  has(feature: string): boolean;
   /** The last call has been answered. */
   idle(): void;
 }
@@ -123,7 +125,8 @@ export class Dispatcher {
     }
   }
 
-  #answer(request: Request): void {
+  #answer(asked: Request): void {
+    const request = asked.upload && !this.#way.has('uploads') ? { ...asked, upload: false } : asked;
     const { method, params, idempotencyKey: key, stream, upload } = request;
     const answerer = this.#find(method);
     if (typeof key !== 'string' || stream || upload || !answerer) return this.#responder.request(request, answerer);

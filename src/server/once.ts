@@ -48,16 +48,18 @@ export class Once {
     const name = JSON.stringify([identity ?? null, method, key]);
     const fingerprint = digest(encodePayload(params) ?? '');
     for (;;) {
+      const joined = this.#join(name, signal); // at once: whoever gives it up meanwhile is not the last
       const begun = await this.#ask(() => this.#broker.begin(name, fingerprint));
       switch (begun.status) {
         case 'conflict':
+          joined?.();
           throw new CallError('INVALID_ARGUMENT', 'The idempotency key belongs to other parameters');
         case 'full':
           throw new CallError('RESOURCE_EXHAUSTED', 'Too many idempotent executions at once');
         case 'done':
           return told(begun.outcome);
         case 'running': {
-          this.#join(name, signal);
+          if (!joined) this.#join(name, signal);
           const outcome = await begun.outcome;
           if (outcome) return told(outcome);
           break; // it came to nothing: once more
@@ -83,16 +85,21 @@ export class Once {
     return outcome;
   }
 
-  #join(name: string, signal: AbortSignal | undefined): void {
+  /** Returns how to leave; undefined where it runs on another server, or not at all. */
+  #join(name: string, signal: AbortSignal | undefined): (() => void) | undefined {
     const run = this.#runs.get(name);
-    if (!run) return; // it runs on another server
+    if (!run) return undefined;
     run.waiting++;
+    let hasLeft = false;
     const leave = () => {
+      if (hasLeft) return;
+      hasLeft = true;
       run.waiting--;
       if (run.waiting === 0 && !(signal?.reason instanceof SessionLostError)) run.abort.abort(signal?.reason);
     };
     if (signal?.aborted) leave();
     else signal?.addEventListener('abort', leave, { once: true });
+    return leave;
   }
 
   async #outcomeOf(run: () => unknown, method: string): Promise<Outcome> {

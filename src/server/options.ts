@@ -32,7 +32,7 @@ export interface HandlerContext<C extends Contract = Anything> {
   readonly cursor?: unknown;
   /**
    * What the caller uploads, for one `for await` loop: bytes as `Uint8Array`, cut as it suits the way, other items as they are. It throws
-   * when the call is over before the loop. Reading this property of a call that is no upload throws a {@link CallError} with
+   * when the call is over before the loop: await it before you answer, or catch that. Reading this property of a call that is no upload throws a {@link CallError} with
    * FAILED_PRECONDITION, which tells the caller.
    */
   readonly upload: AsyncIterable<unknown>;

@@ -74,6 +74,16 @@ describe('limits', () => {
     expect(host.clients).toHaveLength(1);
   });
 
+  it('close after a goodbye of the client that no close follows within 5 s', async () => {
+    const { welcomed, clock } = hosting();
+    const peer = await welcomed();
+    await peer.says({ type: 'bye', code: 1_000, reconnect: false, resume: false });
+    await clock.advance(4_999);
+    expect(peer.closes).toEqual([]);
+    await clock.advance(1);
+    expect(peer.closes).toEqual([1_000]);
+  });
+
   it('hold for ten thousand subscribes', async () => {
     const { welcomed, host, clock } = hosting();
     const peer = await welcomed();

@@ -46,6 +46,31 @@ describe('an execution', () => {
     expect(action).toHaveBeenCalledTimes(1);
   });
 
+  it('goes on where the first gives it up in the task in which a second asks for it', async () => {
+    const { execute } = executing();
+    const { action, signals, ends } = pending();
+    const first = new AbortController();
+    const given = execute({ signal: first.signal }, action);
+    await settled();
+    const second = execute({ signal: new AbortController().signal }, action);
+    first.abort();
+    await settled();
+    ends[0]?.('done');
+    expect([signals[0]?.aborted, action.mock.calls.length, await given, await second]).toEqual([false, 1, 'done', 'done']);
+  });
+
+  it('with other parameters keeps nothing running', async () => {
+    const { execute } = executing();
+    const { action, signals } = pending();
+    const first = new AbortController();
+    const given = execute({ signal: first.signal }, action);
+    await settled();
+    await expect(execute({ params: { sum: 2 } }, action)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    first.abort();
+    expect(signals[0]?.aborted).toBe(true);
+    given.catch(() => {});
+  });
+
   it.each([undefined, null, 0, '', [1], new Uint8Array([0, 255])])('remembers the result %j as it is', async (result) => {
     const { execute, run } = executing();
     run.mockReturnValue(result);

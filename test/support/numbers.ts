@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { type Frame, framesIn, type LinkSocket } from './link.ts';
 
 /** What has a number wherever there is a session. */
-const ALWAYS = ['request', 'cancel', 'item', 'end', 'credit', 'skip'];
+const ALWAYS = ['request', 'cancel', 'item', 'end', 'credit', 'chunk', 'finish', 'grant', 'skip'];
 /** What may have one: an event may be volatile, an answer may be one to a subscription. */
 const SOMETIMES = ['event', 'publish', 'response', 'error'];
 

@@ -13,6 +13,7 @@ const KINDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   number: (value) => typeof value === 'number',
   flag: (value) => typeof value === 'boolean',
   list: Array.isArray,
+  none: (value) => value === undefined || value === null || (Array.isArray(value) && value.length === 0),
   absent: (value) => value === undefined || value === null,
   present: (value) => value !== undefined,
 };
@@ -22,7 +23,7 @@ const KINDS: Readonly<Record<string, (value: unknown) => boolean>> = {
  *
  * @param captured where values with a name go, and come from
  */
-export function match({ frame, payload }: Received, pattern: Fields, captured: Map<string, string>): string | undefined {
+export function match({ frame, payload }: Received, pattern: Fields, captured: Map<string, Json>): string | undefined {
   const field = Object.keys(pattern).find((name) => isBytes(pattern[name]));
   if (payload && field === undefined) return 'the payload came in bytes';
   const { [field ?? '']: wanted, ...rest } = pattern;
@@ -41,7 +42,7 @@ function isObject(value: Json | undefined): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function misfit(value: Json | undefined, pattern: Json, captured: Map<string, string>, where: string): string | undefined {
+function misfit(value: Json | undefined, pattern: Json, captured: Map<string, Json>, where: string): string | undefined {
   const wrong = `${where} is ${JSON.stringify(value)}`;
   if (Array.isArray(pattern)) {
     if (!Array.isArray(value) || value.length !== pattern.length) return wrong;
@@ -51,10 +52,13 @@ function misfit(value: Json | undefined, pattern: Json, captured: Map<string, st
   if ('$exact' in pattern) return same(value, pattern['$exact'] as Json) ? undefined : wrong;
   if ('$is' in pattern) {
     if (!KINDS[String(pattern['$is'])]?.(value)) return wrong;
-    if (typeof pattern['$as'] === 'string') captured.set(pattern['$as'], String(value));
+    if (typeof pattern['$as'] === 'string' && value !== undefined) captured.set(pattern['$as'], value);
     return undefined;
   }
-  if ('$above' in pattern) return Number(value) > Number(captured.get(String(pattern['$above']))) ? undefined : wrong;
+  if ('$above' in pattern) {
+    const by = Number(value) - Number(captured.get(String(pattern['$above'])));
+    return ('$by' in pattern ? by === pattern['$by'] : by > 0) ? undefined : wrong;
+  }
   if (!isObject(value)) return wrong;
   return first(Object.keys(pattern).map((name) => misfit(own(value, name), pattern[name] as Json, captured, name)));
 }
@@ -68,7 +72,7 @@ function own(value: Fields, name: string): Json | undefined {
 }
 
 /** `{{name}}` stands for what was captured. */
-function named(pattern: Json, captured: ReadonlyMap<string, string>): Json | undefined {
+function named(pattern: Json, captured: ReadonlyMap<string, Json>): Json | undefined {
   const name = typeof pattern === 'string' ? /^\{\{(\w+)\}\}$/.exec(pattern)?.[1] : undefined;
   return name === undefined ? pattern : captured.get(name);
 }

@@ -21,6 +21,16 @@ export interface Subject {
   connect(): Promise<Wire | undefined>;
   /** Has it do something. */
   does(action: Fields): void;
+  /** Its time, where that can be told to pass. */
+  readonly time?: Time;
+}
+
+/** The time of the one under test. */
+export interface Time {
+  /** So many milliseconds pass. */
+  pass(ms: number): Promise<void>;
+  /** Whether it has made a connection by itself that nobody has taken yet. */
+  readonly isBack: boolean;
 }
 
 /** What comes at times of its own: not counted where it is not expected. */
@@ -43,7 +53,7 @@ class Replay {
   readonly #subject: Subject;
   readonly #wires: Wire[] = [];
   /** What was captured, by name. */
-  readonly #captured = new Map<string, string>();
+  readonly #captured = new Map<string, Json>();
   /** What the one under test takes, in bytes. */
   #limit = 0;
 
@@ -68,6 +78,11 @@ class Replay {
     return wire;
   }
 
+  get #time(): Time {
+    if (this.#subject.time) return this.#subject.time;
+    throw new Error('nobody can tell its time to pass');
+  }
+
   async #connect(): Promise<void> {
     const wire = await this.#subject.connect();
     if (!wire) throw new Error('it makes no other connection');
@@ -76,31 +91,45 @@ class Replay {
 
   async #step(step: Exclude<Step, string>, isLast: boolean): Promise<void> {
     if ('does' in step) return this.#subject.does(step.does);
+    if ('wait' in step) return this.#time.pass(step.wait);
     if ('connects' in step) return this.#connect();
     if ('cut' in step || 'closes' in step) {
       this.#wire().end('closes' in step ? step.closes : undefined);
+      if (step.away !== undefined) await this.#time.pass(step.away);
       return isLast ? undefined : this.#connect();
     }
     if ('closed' in step) {
-      await this.#closes(this.#wire(), [step.closed]);
+      await this.#closes(this.#wire(), [step.closed].flat());
       return this.#connect();
     }
     const wire = this.#wire(step.on);
-    if (step.from !== this.#vector.to) return wire.send(this.#encoded('frame' in step ? JSON.stringify(step.frame) : step.message));
-    if (!('frame' in step)) throw new Error('what the one under test says is given as a frame');
-    await this.#expect(wire, [step.frame]);
+    const isHeard = step.from === this.#vector.to;
+    if ('frames' in step && isHeard) return this.#expect(wire, step.frames);
+    if ('frame' in step) return isHeard ? this.#expect(wire, [step.frame]) : wire.send(this.#encoded(JSON.stringify(step.frame)));
+    if ('frames' in step || isHeard) throw new Error('only what the one under test says comes in any order, and it is given as frames');
+    wire.send(this.#encoded(step.message));
   }
 
-  async #verify({ frames = [], close, reconnects, next, olderCloses }: Expectation): Promise<void> {
+  async #verify({ frames = [], close, reconnects, returns, next, olderCloses }: Expectation): Promise<void> {
     const wire = this.#wire();
     for (const each of frames) await this.#expect(wire, 'length' in each ? (each as readonly Fields[]) : [each as Fields]);
     if (olderCloses !== undefined) await this.#closes(this.#wire(this.#wires.length - 1), [olderCloses]);
     if (close !== undefined) await this.#closes(wire, [close].flat());
-    if (reconnects !== undefined || next) {
+    if (returns) await this.#returns(...returns);
+    if (reconnects !== undefined || returns || next) {
       const another = await this.#subject.connect();
       if ((another !== undefined) !== (reconnects ?? true)) throw new Error(another ? 'it came back' : 'it did not come back');
       if (another && next) await this.#expect(another, [next]);
     } else if (close === undefined) await this.#lives(wire);
+  }
+
+  /** It makes another connection by itself: not before the first time, and not after the second. */
+  async #returns(from: number, to: number): Promise<void> {
+    const time = this.#time;
+    if (from > 0) await time.pass(from - 1);
+    if (from > 0 && time.isBack) throw new Error(`it came back within ${from} ms`);
+    await time.pass(to - from + 1);
+    if (!time.isBack) throw new Error(`it did not come back within ${to} ms`);
   }
 
   /** The next frames, in any order. */
@@ -153,11 +182,12 @@ class Replay {
 }
 
 /** A text with what was captured in the place of `{{name}}`. */
-export function filled(text: string, captured: ReadonlyMap<string, string>): string {
+export function filled(text: string, captured: ReadonlyMap<string, Json>): string {
   return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = captured.get(name);
     if (value === undefined) throw new Error(`nothing was captured as ${name}`);
-    return JSON.stringify(value).slice(1, -1);
+    const json = JSON.stringify(value);
+    return typeof value === 'string' ? json.slice(1, -1) : json;
   });
 }
 

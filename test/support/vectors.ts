@@ -17,16 +17,20 @@ export type Step =
   | string
   /** A frame: sent, or, where it is from the one under test, waited for and compared. */
   | { readonly from: Side; readonly frame: Fields; readonly on?: number }
+  /** Some that come in any order, from the one under test. */
+  | { readonly from: Side; readonly frames: readonly Fields[]; readonly on?: number }
   | { readonly from: Side; readonly message: Message; readonly on?: number }
   /** What the one under test is to do. */
   | { readonly does: Fields }
-  /** The connection is lost without a word, or closed with that code. */
-  | { readonly cut: true }
-  | { readonly closes: number }
-  /** The one under test closes it with that code. */
-  | { readonly closed: number }
+  /** The connection is lost without a word, or closed with that code; the next one is made after so many milliseconds, where it says so. */
+  | { readonly cut: true; readonly away?: number }
+  | { readonly closes: number; readonly away?: number }
+  /** The one under test closes it with that code, or one of these. */
+  | { readonly closed: number | readonly number[] }
   /** Another connection, beside those there are. */
-  | { readonly connects: true };
+  | { readonly connects: true }
+  /** So many milliseconds pass. */
+  | { readonly wait: number };
 
 export interface Expectation {
   /** What is sent back; a list within it comes in any order. */
@@ -37,6 +41,8 @@ export interface Expectation {
   readonly ignored?: true;
   /** Whether a client comes back after its connection has ended. */
   readonly reconnects?: boolean;
+  /** The client comes back by itself: not before the first, and not after the second of these milliseconds. */
+  readonly returns?: readonly [from: number, to: number];
   /** What is sent first on the next connection. */
   readonly next?: Fields;
   /** The connection before this one is closed with that code. */
@@ -79,21 +85,38 @@ export const NEEDS: readonly string[] = [
   'resume',
   'recovery',
   'streams',
+  'uploads',
+  'presence',
   'idempotency',
   'auth',
   'forbidden',
+  'clock',
 ];
-const KINDS = ['text', 'number', 'flag', 'list', 'absent', 'present'];
+const KINDS = ['text', 'number', 'flag', 'list', 'none', 'absent', 'present'];
 /** What the one under test may have to do, and what is said about it. */
 const BOTH = { send: ['data'], call: ['params', 'timeout'], cancel: [], publish: ['data'], close: [] };
 const DEEDS: Readonly<Record<Side, Readonly<Record<string, readonly string[]>>>> = {
-  client: { ...BOTH, stream: ['params', 'buffer'], subscribe: ['params'], unsubscribe: [] },
+  client: {
+    ...BOTH,
+    call: [...BOTH.call, 'idempotent'],
+    publish: [...BOTH.publish, 'idempotent'],
+    stream: ['params', 'buffer'],
+    upload: ['params', 'items', 'chunkSize', 'open'],
+    subscribe: ['params'],
+    unsubscribe: [],
+    presence: ['data'],
+    shows: ['data'],
+    hides: [],
+    unwatch: [],
+  },
   server: { ...BOTH, shutdown: [] },
 };
 
 type Rule = (value: unknown) => boolean;
 const text: Rule = (value) => typeof value === 'string' && value !== '';
 const number: Rule = (value) => typeof value === 'number';
+const whole: Rule = (value) => Number.isInteger(value) && Number(value) >= 0;
+const some: Rule = (value) => whole(value) && value !== 0;
 const yes: Rule = (value) => value === true;
 const flag: Rule = (value) => typeof value === 'boolean';
 const side: Rule = (value) => value === 'client' || value === 'server';
@@ -104,17 +127,20 @@ const listOf =
   (value) =>
     Array.isArray(value) && value.length > 0 && value.every(rule);
 
+const codes: Rule = (value) => code(value) || listOf(code)(value);
 const size: Rule = (value) => number(value) || value === 'limit' || value === 'limit+1';
 const message: Rule = (value) =>
   typeof value === 'string' || fits(value, { base64: (each) => typeof each === 'string' }) || fits(value, { text, bytes: size });
 const STEPS: readonly (readonly [Fit, Fit?])[] = [
   [{ from: side, frame: object }, { on: number }],
+  [{ from: side, frames: listOf(object) }, { on: number }],
   [{ from: side, message }, { on: number }],
   [{ does: object }],
-  [{ cut: yes }],
-  [{ closes: code }],
-  [{ closed: code }],
+  [{ cut: yes }, { away: some }],
+  [{ closes: code }, { away: some }],
+  [{ closed: codes }],
   [{ connects: yes }],
+  [{ wait: some }],
 ];
 
 type Fit = Readonly<Record<string, Rule>>;
@@ -131,9 +157,10 @@ function fits(value: unknown, must: Fit, may: Fit = {}): boolean {
 
 const EXPECTS: Fit = {
   frames: listOf((each) => frame(each) || (Array.isArray(each) && each.length > 1 && each.every(frame))),
-  close: (value) => code(value) || listOf(code)(value),
+  close: codes,
   ignored: yes,
   reconnects: flag,
+  returns: (value) => Array.isArray(value) && value.length === 2 && value.every(whole) && value[0] < value[1],
   next: frame,
   olderCloses: code,
 };
@@ -160,13 +187,20 @@ export function problems(file: Vectors): string[] {
       say(`a key is missing, unknown or ill: ${Object.keys(vector)}`);
     if (!headings.has(section)) say(`docs/protocol.md has no section ${section}`);
     found.push(...stepProblems(vector.before ?? [], name, beginnings), ...expectationProblems(vector));
-    for (const step of vector.before ?? [])
+    const steps = (vector.before ?? []).flatMap((step) => (typeof step === 'string' ? (beginnings[step] ?? []) : [step]));
+    if (takesTime({ ...vector, before: steps }) && !vector.needs?.includes('clock')) say('what takes time needs a clock');
+    for (const step of steps)
       if (typeof step === 'object' && 'does' in step && !isDeed(step.does, to)) say(`it cannot do ${JSON.stringify(step.does)}`);
     for (const [key, value] of patternKeys(vector))
-      if (!['$is', '$as', '$above', '$exact', '$base64'].includes(key) || (key === '$is' && !KINDS.includes(String(value))))
+      if (!['$is', '$as', '$above', '$by', '$exact', '$base64', '$pad'].includes(key) || (key === '$is' && !KINDS.includes(String(value))))
         say(`nobody knows ${key} ${value}`);
   }
   return found;
+}
+
+/** Whether it is about time. */
+function takesTime({ before = [], expects }: Vector): boolean {
+  return expects.returns !== undefined || before.some((step) => typeof step === 'object' && ('wait' in step || 'away' in step));
 }
 
 /** The verb comes first. */
@@ -189,8 +223,9 @@ function expectationProblems({ name, to, receives, before = [], expects }: Vecto
   if (Object.keys(expects).length === 0) found.push(`${name}: it expects nothing`);
   if (!fits(expects, {}, EXPECTS)) found.push(`${name}: an expectation is unknown or ill`);
   if (expects.ignored && Object.keys(expects).length > 1) found.push(`${name}: what is ignored has no other consequence`);
-  if (to === 'server' && (expects.reconnects !== undefined || expects.next)) found.push(`${name}: a server does not reconnect`);
-  const acts = typeof last === 'object' && ('does' in last || 'cut' in last || 'closes' in last);
+  if (to === 'server' && (expects.reconnects !== undefined || expects.returns || expects.next))
+    found.push(`${name}: a server does not reconnect`);
+  const acts = typeof last === 'object' && ('does' in last || 'cut' in last || 'closes' in last || 'wait' in last);
   if (receives === undefined && !acts) found.push(`${name}: nothing happens that could have consequences`);
   return found;
 }

@@ -3,10 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import { FROM_CLIENT, FROM_SERVER } from '../../src/wire/shapes.ts';
 import { codeBlocks } from '../support/read-document.ts';
-import { replay } from './vectors/replay.ts';
-import { gaps } from './vectors/vector-gaps.ts';
-import { subject } from './vectors/vector-subjects.ts';
-import { type Expectation, problems, readVectors, type Vector, type Vectors } from './vectors/vectors.ts';
+import { replay } from '../support/replay.ts';
+import { gaps } from '../support/vector-gaps.ts';
+import { subject } from '../support/vector-subjects.ts';
+import { type Expectation, problems, readVectors, type Vector, type Vectors } from '../support/vectors.ts';
 
 const file = readVectors();
 const { vectors, beginnings } = file;
