@@ -167,7 +167,8 @@ export class Crowd<T> implements ChannelListener<unknown> {
       this.#mayBeHere = payload !== undefined;
     };
     const failed = (error: unknown) => {
-      if (!isCurrent() || error instanceof SessionLostError || error instanceof ClosedError) return;
+      if (!isCurrent() || this.#channel.state.status !== 'subscribed') return; // it is going to be asked anew
+      if (error instanceof SessionLostError || error instanceof ClosedError) return;
       this.#refused(asCallError(error));
       if (error instanceof TimeoutError) this.#told = undefined; // whatever became of it, it is asked again
     };

@@ -92,7 +92,7 @@ export class Presence<T = unknown> extends OurEventTarget<PresenceEventMap<T>> {
 
   /**
    * Resolves when it is known who is there, for the first time. Rejects with a {@link CallError} when the server refuses (DEADLINE_EXCEEDED:
-   * it does not answer within `callTimeout`), with an {@link UnsupportedError} when it has no presence, with a {@link ClosedError} when this
+   * it does not answer within `callTimeout`, and is asked again), with an {@link UnsupportedError} when it has no presence, with a {@link ClosedError} when this
    * or the client is closed first, or with the reason of a `signal` that was aborted before. Ignoring it is fine. A refusal is an `error`
    * event of the client too, then and later; it is asked again on the next connection, and by `update()`.
    */

@@ -23,7 +23,7 @@ export class ChannelHub {
   readonly #rooms = new Map<string, Room>();
   /** The channels of each connection, and those it is waiting for: the latest demand for each. */
   readonly #channels = new Map<ServerConnection, Map<string, object>>();
-  /** Subscriptions of each connection that wait to be decided. */
+  /** Subscriptions and presences of each connection that wait to be decided. */
   readonly #deciding = new WeakMap<ServerConnection, number>();
   /** What each client is publishing: how much, and the end of the line. */
   readonly #publishing = new WeakMap<ServerClient, { length: number; size: number; last: Promise<void> }>();
@@ -42,8 +42,7 @@ export class ChannelHub {
       settings,
       members,
       limits,
-      subscription: (connection, channel) =>
-        this.#rooms.get(channel)?.has(connection) ? this.#channels.get(connection)?.get(channel) : undefined,
+      subscription: (connection, channel) => this.#subscription(connection, channel),
       permission: (client, channel, data) => this.#permission(client, { action: 'presence', channel, data }),
       nameOf: (client) => this.#nameOf(client),
       refused: (connection, channel) => this.#rooms.get(channel)?.refuse(connection),
@@ -85,8 +84,7 @@ export class ChannelHub {
     const { channel, params } = declaration;
     const channels = this.#channels.get(connection) ?? new Map<string, object>();
     const { subscriptions } = this.#settings.limits;
-    const deciding = this.#deciding.get(connection) ?? 0;
-    if ((!channels.has(channel) && channels.size >= subscriptions) || deciding >= 2 * subscriptions)
+    if ((!channels.has(channel) && channels.size >= subscriptions) || this.#isBusy(connection))
       return refused(channel, new CallError('RESOURCE_EXHAUSTED', 'Too many channels'));
     if (channel.length > LONGEST_NAME) return refused(channel, new CallError('INVALID_ARGUMENT', 'The name of the channel is too long'));
     this.#leave(connection, channel);
@@ -97,9 +95,7 @@ export class ChannelHub {
       permission instanceof Promise
         ? permission.then((error) => this.#enter(connection, declaration, demand, error))
         : this.#enter(connection, declaration, demand, permission);
-    if (!(admission instanceof Promise)) return admission;
-    this.#deciding.set(connection, deciding + 1);
-    return admission.finally(() => this.#deciding.set(connection, (this.#deciding.get(connection) ?? 1) - 1));
+    return admission instanceof Promise ? this.#decide(connection, admission) : admission;
   }
 
   /** Begins to listen, unless the client may not, or has changed its mind meanwhile. */
@@ -168,7 +164,31 @@ export class ChannelHub {
   /** A client says whether it is there, and wants to know who is. */
   async presence(connection: ServerConnection, client: ServerClient, frame: PresenceFrame): Promise<Declared> {
     if (!this.#presence) throw new CallError('UNIMPLEMENTED', 'There is no presence here');
-    return this.#presence.declare(connection, client, frame);
+    if (this.#isBusy(connection)) throw new CallError('RESOURCE_EXHAUSTED', 'Too many channels');
+    return this.#decide(connection, this.#presence.declare(connection, client, frame));
+  }
+
+  /** Whether it listens to a channel, or is going to. */
+  isSubscribed(connection: ServerConnection, channel: string): boolean {
+    return this.#subscription(connection, channel) !== undefined;
+  }
+
+  #subscription(connection: ServerConnection, channel: string): object | undefined {
+    return this.#rooms.get(channel)?.has(connection) ? this.#channels.get(connection)?.get(channel) : undefined;
+  }
+
+  /** Whether too much waits already to be decided for a connection. */
+  #isBusy(connection: ServerConnection): boolean {
+    return (this.#deciding.get(connection) ?? 0) >= 2 * this.#settings.limits.subscriptions;
+  }
+
+  /** Counts what waits. */
+  #decide<T>(connection: ServerConnection, decision: Promise<T>): Promise<T> {
+    const count = (change: number) => this.#deciding.set(connection, (this.#deciding.get(connection) ?? 0) + change);
+    count(1);
+    const decided = () => count(-1);
+    decision.then(decided, decided);
+    return decision;
   }
 
   /** Who is there on a channel. */

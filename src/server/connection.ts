@@ -58,6 +58,7 @@ export interface ConnectionHost {
   unsubscribe(connection: ServerConnection, channel: string): void;
   /** A channel has no part in this connection for now. */
   forgo(connection: ServerConnection, channel: string): void;
+  isSubscribed(connection: ServerConnection, channel: string): boolean;
   /** Whether it can be asked who is there on a channel. */
   readonly hasPresence: boolean;
   /** Says who is there, and takes note of who wants to be. */
@@ -91,7 +92,7 @@ export class ServerConnection {
   #client: ServerClient | undefined;
   #phase: Phase = 'new';
   #draining = false;
-  /** Channels of which it was said who is there since they were subscribed. */
+  /** Channels of which it was said once who is there. */
   readonly #declared = new Set<string>();
   #timer: unknown;
 
@@ -254,7 +255,6 @@ export class ServerConnection {
         break;
       case 'subscribe':
         client.use(frame.id);
-        this.#declared.delete(frame.channel);
         this.#subscribe(frame.id, frame);
         break;
       case 'unsubscribe':
@@ -292,11 +292,12 @@ export class ServerConnection {
     else tell(admission);
   }
 
-  /** What every confirmed channel is followed by costs nothing, for a crowd of channels comes back at once. */
+  /** What the first confirmation of a channel is followed by costs nothing: many channels come back at once. */
   #isFirst(channel: string): boolean {
-    const wasDeclared = this.#declared.has(channel);
+    const { subscriptions } = this.#host.settings.limits;
+    if (this.#declared.has(channel) || this.#declared.size >= subscriptions || !this.#host.isSubscribed(this, channel)) return false;
     this.#declared.add(channel);
-    return !wasDeclared;
+    return true;
   }
 
   #declare(client: ServerClient, frame: PresenceFrame): void {

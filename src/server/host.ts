@@ -120,6 +120,7 @@ export class Host<C extends Contract = Anything> {
       subscribe: (connection, declaration) => this.#channels.subscribe(connection, declaration),
       unsubscribe: (connection, channel) => this.#channels.unsubscribe(connection, channel),
       forgo: (connection, channel) => this.#channels.forgo(connection, channel),
+      isSubscribed: (connection, channel) => this.#channels.isSubscribed(connection, channel),
       hasPresence: this.#channels.hasPresence,
       presence: (connection, client, frame) => this.#channels.presence(connection, client, frame),
       welcomed: (client) => {

@@ -100,7 +100,13 @@ export class Presence {
     if (denied) throw denied;
     const roster = watch ? await this.#rosterFor(connection, channel) : undefined;
     check();
-    const member = json === undefined ? undefined : await this.#enter(connection, client, channel, { json, data });
+    let member: string | undefined;
+    try {
+      if (json !== undefined) member = await this.#enter(connection, client, channel, { json, data });
+    } catch (error) {
+      if (isCurrent()) roster?.forget(connection); // it is told that it does not watch
+      throw error;
+    }
     check();
     return { result: member === undefined ? {} : { member }, join: () => isCurrent() && roster?.join(connection) };
   }

@@ -68,6 +68,11 @@ export class Roster {
     this.#deliver(connection, this.#snapshot());
   }
 
+  /** It is not going to be told, unless it is told already. */
+  forget(connection: ServerConnection): void {
+    if (this.#watchers.get(connection) === false) this.leave(connection);
+  }
+
   /** It does not want to know any more. */
   leave(connection: ServerConnection): void {
     if (this.#watchers.delete(connection) && this.#watchers.size === 0) this.#end();
