@@ -14,12 +14,7 @@ export type UploadSource =
   | ArrayBufferView
   | ReadableStream<unknown>
   | AsyncIterable<unknown>
-  | (Iterable<unknown> & NoText);
-
-/** A text could be iterated too. */
-interface NoText {
-  readonly charAt?: never;
-}
+  | (Iterable<unknown> & { readonly charAt?: never }); // no text, which could be iterated too
 
 type Bytes = Blob | ArrayBuffer | ArrayBufferView;
 
