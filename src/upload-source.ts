@@ -8,13 +8,7 @@ import { bytesOf, encodePayload, type Payload } from './wire/codec.ts';
  * What can be uploaded: bytes as a whole (a `File`, say; what is no Blob is copied at once), or a stream, generator or array of bytes and of
  * values that JSON can carry. Bytes are cut as it suits; each other value is an item of its own, of up to 64 KiB.
  */
-export type UploadSource =
-  | Blob
-  | ArrayBuffer
-  | ArrayBufferView
-  | ReadableStream<unknown>
-  | AsyncIterable<unknown>
-  | (Iterable<unknown> & { readonly charAt?: never }); // no text, which could be iterated too
+export type UploadSource = Blob | ArrayBuffer | ArrayBufferView | ReadableStream<unknown> | AsyncIterable<unknown> | Iterable<unknown>;
 
 type Bytes = Blob | ArrayBuffer | ArrayBufferView;
 
