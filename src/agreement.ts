@@ -19,7 +19,7 @@ import type { Opened } from './wire/protocol.ts';
 export interface AgreementHost {
   readonly session: ClientSession;
   /** How many attempts have failed in a row, and how the last connection ended. */
-  history(): { readonly attempt: number; readonly cause: Loss | undefined };
+  past(): { readonly attempt: number; readonly cause: Loss | undefined };
   /** The channels to be declared in a hello that is written now. */
   declarations(): readonly Declaration[];
   /** The way onto the connection that was agreed on. */
@@ -76,8 +76,8 @@ export class Agreement {
   /** Agrees with the server on what is to hold for this connection; undefined where it was given up meanwhile. */
   async open(socket: HandshakeSocket, signal: AbortSignal): Promise<Opened | undefined> {
     const { protocol, messageLimit } = this.#settings;
-    const { session, history, declarations, way, violated } = this.#host;
-    const { attempt, cause } = history();
+    const { session, past, declarations, way, violated } = this.#host;
+    const { attempt, cause } = past();
     this.bye = undefined;
     this.forgets = false;
     let opened: Opened = { capabilities: protocol.capabilities, limit: Infinity, subscriptions: [], resumed: false };

@@ -189,6 +189,8 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     handler?: (data: T, info: MessageInfo) => void,
     { signal, load }: { readonly signal?: AbortSignal | undefined; readonly load?: Load | undefined } = {},
   ): Subscription {
+    if (handler !== undefined && typeof handler !== 'function')
+      throw new TypeError(`subscribe() takes a function, or nothing, but got ${show(handler)}`);
     if (load !== undefined && typeof load !== 'function') throw new TypeError(`Option "load" got ${show(load)}; it takes a function`);
     const ready = new Outcome<void>();
     const message = (data: T, info: MessageInfo) => void guarded(() => handler?.(data, info));

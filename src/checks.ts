@@ -1,5 +1,7 @@
 /** Checking options: as tables, so that every error names the option, what it got and what it takes. */
 
+import { MAX_DELAY } from './core/backoff.ts';
+
 /** Whether a value is accepted, and what is, in words. */
 export type Check = readonly [accepts: (value: unknown) => boolean, takes: string];
 
@@ -29,6 +31,8 @@ export class Checker {
 
   /** The options that are given (undefined means the default), each one checked. Throws TypeError at a bad one. */
   given<T extends object>(values: T | undefined, table: Record<string, Check>, prefix = ''): T {
+    if (values !== undefined && !object[0](values))
+      throw new TypeError(`${prefix ? `Option "${prefix.slice(0, -1)}"` : 'The options'} got ${show(values)}; it takes an object`);
     const known = Object.entries(values ?? {}).filter(([name, value]) => {
       const check = Object.hasOwn(table, name) ? table[name] : undefined;
       if (!check) this.#unknown.push(`"${prefix}${name}"`);
@@ -42,6 +46,17 @@ export class Checker {
   warn(): void {
     if (this.#unknown.length > 0) console.warn(`Holdfast does not know the option ${this.#unknown.join(', ')}; it is ignored`);
   }
+}
+
+/** @throws TypeError at what is no time to wait that a timer can hold */
+export function checkWait(ms: unknown, name: string): void {
+  const isFine = ms === undefined || (typeof ms === 'number' && ms >= 0 && ms <= MAX_DELAY);
+  if (!isFine) throw new TypeError(`Option "${name}" got ${show(ms)}; it takes milliseconds, 0 to ${MAX_DELAY}`);
+}
+
+/** @throws TypeError at a name that is no text */
+export function checkText(name: unknown, where: string): void {
+  if (typeof name !== 'string') throw new TypeError(`${where}() takes a name first, but got ${show(name)}`);
 }
 
 /** A value, short enough for an error message. */

@@ -17,8 +17,8 @@ export interface SessionHost extends LineHost {
   use(line: Line | undefined): void;
   /** Nothing that was asked will be answered. Returns what is to be asked once more, if anything may be, in order. */
   lost(mayAsk: boolean): readonly Posting[];
-  /** Puts back into the outbox what was written, ahead of everything, in the order in which it comes. */
-  readmit(posting: Posting): void;
+  /** Puts back into the outbox what was written, ahead of everything, in this order. */
+  readmit(postings: readonly Posting[]): void;
   /** Does something when nothing is under way: the user's code may have its say in it. */
   later(deed: () => void): void;
 }
@@ -97,16 +97,17 @@ export class ClientSession {
   /** It is over: what can be sent again goes back to the outbox, in old order, and the rest is lost, and told so. */
   lose(mayAsk: boolean): void {
     const host = this.#host;
-    const hadSession = this.exists;
     const unacknowledged = this.#end();
-    const asked = host.lost(mayAsk && hadSession);
+    const asked = host.lost(mayAsk);
     const known = new Set(unacknowledged);
     const again = new Set(asked);
     const lost = new SessionLostError('The session was lost before it was acknowledged: it may have arrived or not', true);
+    const back: Posting[] = [];
     for (const posting of [...asked.filter((each) => !known.has(each)), ...unacknowledged]) {
-      if (again.has(posting) || (posting.kind === 'event' && mayAsk && host.resends)) host.readmit(posting);
+      if (again.has(posting) || (posting.kind === 'event' && mayAsk && host.resends)) back.push(posting);
       else if (posting.kind === 'event') host.later(() => posting.dropped('session-lost', lost));
     }
+    host.readmit(back);
   }
 
   /** There will be no other: what became of what is not acknowledged will not be known. */

@@ -7,7 +7,7 @@ import type { UrlSource } from './address.ts';
 import type { DropCause, Question } from './caller.ts';
 import type { Channel } from './channel.ts';
 import { ChannelDirectory } from './channels.ts';
-import { show } from './checks.ts';
+import { checkWait, show } from './checks.ts';
 import { type ClientOptions, type ClientSettings, checkEach, settleClient } from './client-options.ts';
 import type { CallContext, CallOptions, ClientEventMap, ClientStats, CloseOptions, SendOptions } from './client-types.ts';
 import { closeCode, reasonText } from './close-arguments.ts';
@@ -98,6 +98,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       iteratorBuffer,
       timeout: callTimeout,
       resends: unacknowledged === 'resend',
+      hasSession: () => this.capabilities.resume,
       isOpen: () => this.#conversation.isOpen,
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
@@ -220,7 +221,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * first gives them that long. Resolves when it is closed, after `closeTimeout` at the latest unless bytes are still leaving, or when
    * `connect()` or `reconnect()` has overtaken it. Handlers stay: `connect()` goes on.
    *
-   * Rejects with an `InvalidAccessError` DOMException at a bad code, and a `SyntaxError` DOMException at a reason that is too long.
+   * Rejects with an `InvalidAccessError` DOMException at a bad code, a `SyntaxError` DOMException at a reason that is too long, and `TypeError`
+   * at a bad `drain`.
    *
    * @param options `code`, `reason` and `drain`
    *
@@ -228,6 +230,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * await client.close({ drain: 2_000 }); // what waits has two seconds to leave
    */
   async close({ code = 1000, reason, drain = 0 }: CloseOptions = {}): Promise<void> {
+    checkWait(drain, 'drain');
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
     const closes = ++this.#closes;
     if (this.state.status !== 'closed') this.#closing ??= new Outcome();

@@ -101,7 +101,7 @@ export class Conversation {
       resends: settings.unacknowledged === 'resend',
       wake: () => this.#transmitter.wake(),
       use: (line) => this.#transmitter.use(line),
-      readmit: (posting) => this.#transmitter.readmit(posting),
+      readmit: (postings) => this.#transmitter.readmit(postings),
       later: (deed) => this.#later.push(deed),
       lost: (mayAsk) => {
         this.#endAnswers();
@@ -116,7 +116,7 @@ export class Conversation {
     this.#responder = this.#newResponder();
     this.#agreement = new Agreement(url, options, settings, {
       session: this.#session,
-      history: () => this.#connection,
+      past: () => this.#connection,
       declarations: () => host.declarations(),
       way: ({ limit, session }) => this.#transmitter.opened(limit, session?.window ?? 0),
       violated: (error) => this.#violated(error),
@@ -373,6 +373,10 @@ export class Conversation {
 
   #violated(error: ProtocolError): void {
     const code = error instanceof GapError ? SEQUENCE_GAP : UNDECODABLE;
+    if (this.state.status === 'open') {
+      // The session is over, and the server would keep it.
+      this.#transmitter.sayLast({ type: 'bye', code, reason: shortened(error.message), reconnect: true, resume: false });
+    }
     this.#connection.fail({ kind: 'violation', code, reason: shortened(error.message), wasClean: false, error });
   }
 
@@ -411,6 +415,7 @@ export class Conversation {
     this.#traffic.connections++;
     if (opened.resumed) this.#traffic.resumed++;
     this.#perform();
+    this.flush(); // what is written again has the lower ids
     this.#host.opened(opened);
     this.#takeAll(() => opened.rest ?? [], 0);
   }

@@ -23,7 +23,11 @@ export class Crowd<T> implements ChannelListener<unknown> {
   #asking: object | undefined;
   /** The server may think that this client is here. */
   #mayBeHere = false;
-  /** The server said no: whoever wants something asks again. */
+  /** What the server has taken last of what is shown. */
+  #accepted: string | undefined;
+  /** What the server refuses to show, on this connection: the last that it took stands in its place until somebody asks again. */
+  #refusedPayload: string | undefined;
+  /** The server said no to watching too. */
   #isRefused = false;
   #scheduled = false;
 
@@ -63,7 +67,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
 
   ready(): void {
     this.#isKnown = false;
-    this.#told = this.#asking = this.#arriving = this.me = undefined;
+    this.#told = this.#asking = this.#arriving = this.me = this.#refusedPayload = undefined;
     this.#schedule();
   }
 
@@ -113,7 +117,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
 
   /** Somebody wants something: what was refused is asked for again. */
   #demand(): void {
-    if (this.#isRefused) this.#told = undefined;
+    if (this.#isRefused || this.#refusedPayload !== undefined) this.#told = this.#refusedPayload = undefined;
     if (this.#channel.state.status === 'failed') this.#unlisten?.();
     if (!this.#unlisten || this.#channel.state.status === 'failed') this.#unlisten = this.#channel.listen(this);
     this.#schedule();
@@ -133,7 +137,8 @@ export class Crowd<T> implements ChannelListener<unknown> {
   #tell(): void {
     if (this.#asking) return;
     const isWatched = this.#shown.size > 0;
-    const payload = [...this.#shown.values()].filter((each) => each !== undefined).at(-1);
+    const wanted = [...this.#shown.values()].filter((each) => each !== undefined).at(-1);
+    const payload = wanted !== undefined && wanted === this.#refusedPayload ? this.#accepted : wanted;
     const wish = JSON.stringify([isWatched, payload]);
     const { state, isShared } = this.#channel;
     const known = this.#told ?? (this.#mayBeHere ? undefined : NOTHING);
@@ -165,11 +170,12 @@ export class Crowd<T> implements ChannelListener<unknown> {
       if (!isCurrent()) return;
       this.me = typeof member === 'string' ? member : undefined;
       this.#mayBeHere = payload !== undefined;
+      this.#accepted = payload;
     };
     const failed = (error: unknown) => {
       if (!isCurrent() || this.#channel.state.status !== 'subscribed') return; // it is going to be asked anew
       if (error instanceof SessionLostError || error instanceof ClosedError) return;
-      this.#refused(asCallError(error));
+      this.#refused(asCallError(error), payload);
       if (error instanceof TimeoutError) this.#told = undefined; // whatever became of it, it is asked again
     };
     host
@@ -186,10 +192,16 @@ export class Crowd<T> implements ChannelListener<unknown> {
       });
   }
 
-  #refused(error: Error): void {
-    this.#isRefused = true;
-    this.failed(error);
-    this.#channel.host.failed(error);
+  /** @param payload what it was that the server does not want to show; where it shows something, watching may still be allowed */
+  #refused(error: Error, payload?: string): void {
+    this.#isRefused = payload === undefined;
+    if (payload !== undefined && !(error instanceof CallError && error.code === 'DEADLINE_EXCEEDED')) {
+      this.#refusedPayload = payload;
+      if (this.#accepted === payload) this.#accepted = undefined;
+    }
+    for (const [one, shown] of [...this.#shown]) if (this.#isRefused || shown === payload) one.settle(error);
+    // Where it was watching that is refused as well, that was told.
+    if (payload !== undefined || this.#refusedPayload === undefined) this.#channel.host.failed(error);
   }
 }
 

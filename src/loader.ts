@@ -40,7 +40,11 @@ export class Loader<T> {
   readonly #host: LoaderHost<T>;
   /** Messages since the snapshot was asked for; undefined while none is needed. */
   #waiting: { readonly data: T; readonly info: MessageInfo }[] | undefined = [];
-  /** There were more than may wait: the oldest are gone, and only a snapshot that knows them will do. */
+  /** How many of them came before the snapshot was asked for the last time. */
+  #before = 0;
+  /** There were more than may wait: the oldest are gone, up to this place, and only a snapshot that knows them will do. */
+  #gone: MessageInfo['offset'];
+  /** Some are gone that came since it was asked for. */
   #isShort = false;
   #loading: AbortController | undefined;
   #failures = 0;
@@ -54,8 +58,15 @@ export class Loader<T> {
 
   /** A snapshot is needed. */
   begin(reason: LoadContext['reason']): void {
-    this.stop();
     this.#waiting = [];
+    this.#gone = undefined;
+    this.#load(reason);
+  }
+
+  /** What waits goes on waiting. */
+  #load(reason: LoadContext['reason']): void {
+    this.stop();
+    this.#before = this.#waiting?.length ?? 0;
     this.#isShort = false;
     const loading = new AbortController();
     this.#loading = loading;
@@ -70,8 +81,9 @@ export class Loader<T> {
     if (!this.#waiting) return this.#host.message(data, info);
     this.#waiting.push({ data, info });
     if (this.#waiting.length <= this.#host.limit) return;
-    this.#waiting.shift();
-    this.#isShort = true;
+    this.#gone = this.#waiting.shift()?.info.offset;
+    if (this.#before === 0) this.#isShort = true;
+    else this.#before--;
   }
 
   /** None is wanted any more. */
@@ -86,9 +98,10 @@ export class Loader<T> {
   #loaded(loaded: unknown): void {
     const { offset } = Object(loaded) as { readonly offset?: unknown };
     const known = Number.isSafeInteger(offset) ? (offset as number) : undefined;
-    const waiting = this.#waiting ?? [];
-    const first = waiting[0]?.info.offset ?? Infinity;
-    if (this.#isShort && (known === undefined || known + 1 < first)) return this.#again('overflow');
+    // Where it does not say what it knows, it knows what came before it was asked for.
+    const isMissing = known === undefined || this.#gone === undefined ? this.#isShort : known < this.#gone;
+    if (isMissing) return this.#again('overflow');
+    const waiting = (this.#waiting ?? []).slice(known === undefined ? this.#before : 0);
     this.#failures = 0;
     this.#loading = undefined;
     this.#waiting = undefined;
@@ -105,6 +118,6 @@ export class Loader<T> {
   }
 
   #again(reason: LoadContext['reason']): void {
-    this.#timer = this.#host.clock.setTimeout(() => this.begin(reason), backoff(++this.#failures, this.#host.random()));
+    this.#timer = this.#host.clock.setTimeout(() => this.#load(reason), backoff(++this.#failures, this.#host.random()));
   }
 }

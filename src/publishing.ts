@@ -17,6 +17,8 @@ export interface PublishingHost {
   readonly clock: Clock;
   /** A key for idempotent publishing. */
   newKey(): string;
+  /** Whether what was written belonged to a session. */
+  hasSession(): boolean;
   /** Until when the server remembers what was asked first at that time. */
   remembers(since: number): number | undefined;
   /** Encodes a payload; throws where it cannot be sent. */
@@ -29,7 +31,7 @@ export interface PublishingHost {
 }
 
 /** Reasons that say nothing of whether it arrived before. */
-const UNKNOWN: readonly DropCause[] = ['closed', 'expired', 'session-lost'];
+const UNKNOWN: readonly DropCause[] = ['closed', 'expired', 'overflow', 'session-lost'];
 
 /** Publishes. Throws what cannot be sent, or has no room. */
 export function publish(host: PublishingHost, channel: string, data: unknown, options: PublishOptions): Receipt<Published> {
@@ -80,7 +82,7 @@ export function publish(host: PublishingHost, channel: string, data: unknown, op
         dropped: (reason, error) => (ticket.status === 'sent' && UNKNOWN.includes(reason) ? undefined : drop(reason, error)),
         again: (received) => {
           isLost = !host.resends && !received;
-          if (!host.resends) return undefined;
+          if (!host.resends || (idempotencyKey === undefined && !host.hasSession())) return undefined;
           return idempotencyKey !== undefined ? host.remembers(since) : received ? undefined : Infinity;
         },
       })

@@ -138,7 +138,10 @@ export class Responder {
 
   /** Sends the items of a stream. */
   async #stream({ streaming }: Running, items: AsyncIterable<unknown>): Promise<unknown> {
-    if (!streaming) throw new CallError('FAILED_PRECONDITION', 'It answers with a stream: use stream(), not call()');
+    if (!streaming) {
+      void Promise.resolve(items[Symbol.asyncIterator]().return?.()).catch(() => {}); // nobody reads it
+      throw new CallError('FAILED_PRECONDITION', 'It answers with a stream: use stream()');
+    }
     await streaming.run(items);
     return END;
   }

@@ -39,17 +39,27 @@ export class Streaming {
   readonly #id: number;
   readonly #budget: Budget;
   readonly #write: (frame: Outgoing, payload: Payload | undefined) => boolean;
+  readonly #room: () => Promise<void> | undefined;
   #iterator: AsyncIterator<unknown> | undefined;
   /** Goes on when there is credit, or when it is over. */
   #wake: (() => void) | undefined;
   #over = false;
 
-  /** @param write false when an item is more than the other side takes */
-  constructor(id: number, credit: number, write: (frame: Outgoing, payload: Payload | undefined) => boolean) {
+  /**
+   * @param write false when an item is more than the other side takes
+   * @param room resolves when there is room for another item on the way; undefined where there is now
+   */
+  constructor(
+    id: number,
+    credit: number,
+    write: (frame: Outgoing, payload: Payload | undefined) => boolean,
+    room: () => Promise<void> | undefined = () => undefined,
+  ) {
     if (credit > MAX_CREDIT) throw new ProtocolError('That is too much credit');
     this.#id = id;
     this.#budget = new Budget(credit);
     this.#write = write;
+    this.#room = room;
   }
 
   /** @throws ProtocolError at more than anybody may grant */
@@ -68,6 +78,7 @@ export class Streaming {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
+      for (let room = this.#room(); room && !this.#over; room = this.#room()) await room;
       if (this.#over) return;
       const { done, value } = await iterator.next();
       if (done || this.#over) return;

@@ -85,9 +85,15 @@ export class Transmitter {
     this.#line = line;
   }
 
-  /** Puts back what was written in a session that was lost: ahead of everything that waits, in the order in which it comes back. */
-  readmit(posting: Posting): void {
-    this.#readmitted.set(posting, this.#outbox.readmit(posting, bytesOf(posting.payload), posting.again?.()));
+  /** Puts back what was written in a session that was lost: ahead of everything that waits, of what has come back before too. */
+  readmit(postings: readonly Posting[]): void {
+    const before = [...this.#readmitted];
+    for (const [posting, entry] of before) {
+      this.#outbox.remove(entry);
+      this.#readmitted.delete(posting);
+    }
+    for (const posting of [...postings, ...before.map(([posting]) => posting)])
+      this.#readmitted.set(posting, this.#outbox.readmit(posting, bytesOf(posting.payload), posting.again?.()));
   }
 
   /** Until the next connection, what waits goes on waiting, but for items of uploads: their calls run. */
@@ -144,6 +150,13 @@ export class Transmitter {
     const error = this.#add(frame, payload);
     this.wake();
     return error;
+  }
+
+  /** Writes a frame at once, and nothing else: what waits is not for a connection that ends. */
+  sayLast(frame: Outgoing): void {
+    const socket = this.#host.socket();
+    const message = this.#host.protocol.encode(frame, undefined);
+    if (socket?.readyState === OPEN && message !== undefined) guarded(() => socket.send(message));
   }
 
   /** Writes a frame that belongs to the session, or to this connection where there is none; returns why not when it is too large. */
@@ -282,10 +295,10 @@ export class Transmitter {
     return undefined;
   }
 
-  #report(drops: readonly Dropped<Posting>[], closed: ClosedError = new ClosedError()): void {
+  #report(drops: readonly Dropped<Posting>[], closed?: ClosedError): void {
     for (const { value, reason } of drops) {
       this.#readmitted.delete(value);
-      value.dropped(reason, reason === 'closed' ? closed : WHY[reason]());
+      value.dropped(reason, reason === 'closed' ? (closed ?? new ClosedError()) : WHY[reason]());
     }
   }
 }

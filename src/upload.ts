@@ -99,7 +99,10 @@ export async function upload<C extends Contract = Anything, M extends Name<Metho
     name: method,
     post: (posting) => conversation.post(posting, { priority }),
     hasReceipts: () => client.capabilities.resume,
-    progressed: (progress) => onprogress?.({ ...progress, total }),
+    progressed: (progress) => {
+      const told: unknown = onprogress?.({ ...progress, total });
+      if (told instanceof Promise) told.catch(stop);
+    },
     failed: stop,
   });
   signal?.addEventListener('abort', () => stop(signal.reason), { signal: stopping.signal });

@@ -25,6 +25,8 @@ export class ChannelHub {
   readonly #channels = new Map<ServerConnection, Map<string, object>>();
   /** Subscriptions and presences of each connection that wait to be decided. */
   readonly #deciding = new WeakMap<ServerConnection, number>();
+  /** Bytes of what each connection has missed that are going to be written. */
+  readonly #reserved = new WeakMap<ServerConnection, number>();
   /** What each client is publishing: how much, and the end of the line. */
   readonly #publishing = new WeakMap<ServerClient, { length: number; size: number; last: Promise<void> }>();
 
@@ -117,9 +119,15 @@ export class ChannelHub {
       this.#settings.onerror(failure, 'the broker');
       return isCurrent() ? refuse(new CallError('UNAVAILABLE', 'The broker failed')) : givenUp();
     };
-    const admit = (missed: Missed): Admission => {
+    const admit = (found: Missed): Admission => {
       if (!isCurrent()) return givenUp();
-      return { result: resultOf(channel, missed), join: () => isCurrent() && this.#rooms.get(channel)?.join(connection, missed) };
+      const bytes = sizeOf(found);
+      const missed = this.#reserve(connection, bytes) ? found : { position: found.position, missed: undefined };
+      const join = () => {
+        if (missed === found) this.#reserve(connection, -bytes); // it is written now
+        return isCurrent() && this.#rooms.get(channel)?.join(connection, missed);
+      };
+      return { result: resultOf(channel, missed), join };
     };
     const since = typeof epoch === 'string' && typeof offset === 'number' ? { epoch, offset } : undefined;
     try {
@@ -128,6 +136,14 @@ export class ChannelHub {
     } catch (failure) {
       return failed(failure);
     }
+  }
+
+  /** Whether so much that was missed may still be written to a connection: what waits for it is bounded, also where it missed a lot. */
+  #reserve(connection: ServerConnection, bytes: number): boolean {
+    const reserved = (this.#reserved.get(connection) ?? 0) + bytes;
+    if (bytes > 0 && reserved + connection.backlog > this.#settings.limits.buffered / 2) return false;
+    this.#reserved.set(connection, reserved);
+    return true;
   }
 
   #roomOf(channel: string): Room {
@@ -314,6 +330,11 @@ export class ChannelHub {
       return undefined;
     }
   }
+}
+
+/** Bytes of what was missed, about. */
+function sizeOf({ missed = [] }: Missed): number {
+  return missed.reduce((sum, { payload }) => sum + bytesOf(payload) + PUBLISH_COST, 0);
 }
 
 /** Characters in the name of a channel, at most. */

@@ -4,6 +4,7 @@
  */
 
 import type { Posting } from '../caller.ts';
+import { checkText, checkWait, period, show } from '../checks.ts';
 import { closeCode } from '../close-arguments.ts';
 import type { Anything, Contract, Events, Methods, Name, Optional, Params, Result } from '../contract.ts';
 import { TokenBucket } from '../core/rate.ts';
@@ -38,6 +39,10 @@ export interface Grant {
 }
 
 type Phase = 'new' | 'open' | 'over';
+
+/** Without sessions: bytes that may wait in a connection before a stream does, and how soon is looked again, in milliseconds. */
+const HIGH_WATER = 1_048_576;
+const PACE = 10;
 
 /** Bytes of a message with an item of an upload, at most: 64 KiB, and what stands around it. */
 const CHUNK_BYTES = 65_536 + 1_024;
@@ -76,6 +81,9 @@ export class ServerClient<C extends Contract = Anything> {
   #generation = 0;
   /** Whether it has ever said anything after its welcome: else it may not have got it. */
   #heard = false;
+  /** What waits for room on the way. */
+  readonly #waiting: (() => void)[] = [];
+  #roomTimer: unknown;
   /** Frames that may come as fast as they like: they were sent before, at whatever rate. */
   #overdue = 0;
 
@@ -90,6 +98,7 @@ export class ServerClient<C extends Contract = Anything> {
     this.#dispatcher = new Dispatcher(this.#self, host, {
       write: (...frame) => this.#write(...frame),
       withdraw: (posting) => this.#line?.withdraw(posting) === true,
+      room: () => this.#waitForRoom(),
       has: (feature) => this.#features.includes(feature),
       idle: () => this.#connection?.drained(),
     });
@@ -129,6 +138,7 @@ export class ServerClient<C extends Contract = Anything> {
     name: N,
     ...[data, { volatile = false } = {}]: Optional<Events<C, 'client'>[N], { readonly volatile?: boolean }>
   ): boolean {
+    checkText(name, 'send');
     if (!this.isOpen || (volatile && !this.#connection)) return false;
     const payload = encodePayload(data) ?? 'null';
     if (typeof payload !== 'string') this.#need('binary');
@@ -167,6 +177,8 @@ export class ServerClient<C extends Contract = Anything> {
       { readonly signal?: AbortSignal; readonly timeout?: number }
     >
   ): Promise<Result<Methods<C, 'client'>, M>> {
+    checkText(method, 'call');
+    if (!period[0](timeout)) throw new TypeError(`Option "timeout" got ${show(timeout)}; it takes ${period[1]}`);
     if (!this.isOpen) throw new ClosedError('The client is not there any more');
     this.#need('calls');
     const payload = encodePayload(params);
@@ -189,13 +201,14 @@ export class ServerClient<C extends Contract = Anything> {
    * @param code 1000 or 3000 to 4999; 4600 without one
    * @param reason as much of it as a close frame can carry
    * @param retryAfter milliseconds that the client is to stay away
-   * @throws an `InvalidAccessError` DOMException at another code
+   * @throws an `InvalidAccessError` DOMException at another code, `TypeError` at another `retryAfter` than milliseconds
    *
    * @example
    * server.clients.find(({ id }) => id === '1')?.close(4800, 'banned');
    */
   close(code = 4600, reason = '', retryAfter?: number): void {
     const checked = closeCode(code);
+    checkWait(retryAfter, 'retryAfter');
     if (this.#connection) this.#connection.leaveWith(checked, reason, retryAfter);
     else if (this.isOpen && (checked < 4600 || checked > 4799)) this.end('unknown');
   }
@@ -263,7 +276,7 @@ export class ServerClient<C extends Contract = Anything> {
     if (!this.isOpen) return;
     this.#line?.detach();
     if (!this.#line) return this.end('unknown');
-    const owner = this.principal === undefined ? `address ${this.#request.address}` : `principal ${this.identity}`;
+    const owner = this.principal === undefined ? undefined : this.identity;
     this.#host.sessions?.left(this.#self, owner, this.#heard);
   }
 
@@ -276,6 +289,7 @@ export class ServerClient<C extends Contract = Anything> {
     if (this.#phase === 'over' || (by && this.#connection !== by && this.#phase === 'open')) return;
     this.#phase = 'over';
     this.#line?.end();
+    this.#makeRoom();
     if (this.#session) this.#host.sessions?.ended(this.#session.name, this.#self, why);
     this.#dispatcher.stop();
     this.#host.ended(this.#self);
@@ -285,7 +299,27 @@ export class ServerClient<C extends Contract = Anything> {
   pump(connection: ServerConnection): void {
     if (connection !== this.#connection) return;
     this.#line?.flush();
+    if (!this.#isFull) this.#makeRoom();
     for (const tell of this.#line?.news() ?? []) tell();
+  }
+
+  /** Whether what is written now would only wait. */
+  get #isFull(): boolean {
+    if (this.#phase === 'over') return false;
+    return this.#line ? !this.#line.hasRoom(0) : (this.#connection?.backlog ?? 0) > HIGH_WATER;
+  }
+
+  #waitForRoom(): Promise<void> | undefined {
+    if (!this.#isFull) return undefined;
+    // Without acknowledgements nobody says when it has left.
+    if (!this.#line) this.#roomTimer ??= this.#host.settings.clock.setTimeout(() => this.#makeRoom(), PACE);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #makeRoom(): void {
+    this.#host.settings.clock.clearTimeout(this.#roomTimer);
+    this.#roomTimer = undefined;
+    for (const goOn of this.#waiting.splice(0)) goOn();
   }
 
   /** @internal How far it has been received, for a frame that is written now, if that is its connection. */

@@ -92,6 +92,8 @@ export class ServerConnection {
   #client: ServerClient | undefined;
   #phase: Phase = 'new';
   #draining = false;
+  /** Channels that were subscribed once by a frame. */
+  readonly #subscribed = new Set<string>();
   /** Channels of which it was said once who is there. */
   readonly #declared = new Set<string>();
   #timer: unknown;
@@ -111,6 +113,11 @@ export class ServerConnection {
   /** Who is at its other end, once that is known. */
   get client(): ServerClient | undefined {
     return this.#client;
+  }
+
+  /** Bytes that wait to leave. */
+  get backlog(): number {
+    return this.#outbound.bytes + this.#peer.bufferedAmount;
   }
 
   get #isOver(): boolean {
@@ -255,6 +262,7 @@ export class ServerConnection {
         break;
       case 'subscribe':
         client.use(frame.id);
+        if (this.#isAgain(frame.channel) && !client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
         this.#subscribe(frame.id, frame);
         break;
       case 'unsubscribe':
@@ -290,6 +298,14 @@ export class ServerConnection {
     const admission = this.#host.subscribe(this, declaration);
     if (admission instanceof Promise) void admission.then(tell);
     else tell(admission);
+  }
+
+  /** Whether a channel was subscribed before: the first time costs nothing, for many come at once. */
+  #isAgain(channel: string): boolean {
+    const { subscriptions } = this.#host.settings.limits;
+    if (this.#subscribed.has(channel) || this.#subscribed.size >= 2 * subscriptions) return true;
+    this.#subscribed.add(channel);
+    return false;
   }
 
   /** What the first confirmation of a channel is followed by costs nothing: many channels come back at once. */

@@ -18,7 +18,7 @@ export class CallContext implements HandlerContext {
     this.#upload = upload;
   }
 
-  /** Thrown by a handler, it says to the caller what is wrong. */
+  /** What the caller uploads. @throws CallError, for the caller, where it is no upload */
   get upload(): AsyncIterable<unknown> {
     if (this.#upload) return this.#upload;
     throw new CallError('FAILED_PRECONDITION', 'It takes an upload: use upload(), not call()');

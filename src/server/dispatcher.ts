@@ -36,6 +36,8 @@ export interface DispatcherWay {
   write(frame: Outgoing, payload?: Payload, posting?: Posting): MessageTooLargeError | undefined;
   /** Takes back what was posted; true when it is not written, and will not be. */
   withdraw(posting: Posting): boolean;
+  /** Resolves when more may be written without piling up; undefined where that is now. */
+  room(): Promise<void> | undefined;
   /** Whether both sides have a feature. */
   has(feature: string): boolean;
   /** The last call has been answered. */
@@ -69,7 +71,7 @@ export class Dispatcher {
       find: (name) => this.#find(name),
       write: (frame, payload) => !way.write(frame, payload),
       failed: (error, method) => onerror(error, `the handler of ${method}`),
-      streams: (...answer) => new Streaming(...answer),
+      streams: (id, credit, write) => new Streaming(id, credit, write, way.room),
       uploads: (grant, others) => (others < limits.uploads ? new Uploading(grant) : undefined),
       idle: way.idle,
     });

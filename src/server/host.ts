@@ -3,6 +3,7 @@
  * connections hands each one in as a {@link Peer} and tells what comes in and when it is gone, so that a whole server runs inside a test.
  */
 
+import { checkText, checkWait } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import type { Member } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
@@ -194,6 +195,7 @@ export class Host<C extends Contract = Anything> {
    * const reached = host.publish('room:kelp', { text: 'hello' });
    */
   publish<N extends Name<Channels<C>>>(channel: N, data: Channels<C>[N]): number {
+    checkText(channel, 'publish');
     return this.#channels.announce(channel, data);
   }
 
@@ -239,6 +241,7 @@ export class Host<C extends Contract = Anything> {
    * host.broadcast('notice', 'back in five minutes');
    */
   broadcast<N extends Name<Events<C, 'client'>>>(name: N, ...data: Optional<Events<C, 'client'>[N], never>): void {
+    checkText(name, 'broadcast');
     for (const client of this.clients) this.#guard(`sending ${name}`, () => client.send(name, ...data));
   }
 
@@ -252,6 +255,8 @@ export class Host<C extends Contract = Anything> {
    * await host.close({ drain: 1_000 });
    */
   close({ drain = 4_000, retryAfter = 5_000 }: ShutdownOptions = {}): Promise<void> {
+    checkWait(drain, 'drain');
+    checkWait(retryAfter, 'retryAfter');
     this.#closed ??= new Promise((resolve) => {
       this.#draining = true;
       this.#emptied = () => {

@@ -49,7 +49,10 @@ export class Once {
     const fingerprint = digest(encodePayload(params) ?? '');
     for (;;) {
       const joined = this.#join(name, signal); // at once: whoever gives it up meanwhile is not the last
-      const begun = await this.#ask(() => this.#broker.begin(name, fingerprint));
+      const begun = await this.#ask(() => this.#broker.begin(name, fingerprint)).catch((error: unknown) => {
+        joined?.();
+        throw error;
+      });
       switch (begun.status) {
         case 'conflict':
           joined?.();
@@ -77,7 +80,7 @@ export class Once {
     this.#runs.set(name, { abort, waiting: 0 });
     this.#join(name, signal);
     // Who has given up before it began has not waited for it.
-    const outcome = abort.signal.aborted ? CANCELLED : await this.#outcomeOf(() => run(abort.signal), method);
+    const outcome = abort.signal.aborted ? CANCELLED : await this.#outcomeOf(() => run(abort.signal), method, abort.signal);
     this.#runs.delete(name);
     const isLasting = !outcome.error || !PASSING.includes(outcome.error.code);
     // It has been executed all the same, where the broker fails now.
@@ -85,27 +88,31 @@ export class Once {
     return outcome;
   }
 
-  /** Returns how to leave; undefined where it runs on another server, or not at all. */
+  /** Returns how not to have joined; undefined where it runs on another server, or not at all. */
   #join(name: string, signal: AbortSignal | undefined): (() => void) | undefined {
     const run = this.#runs.get(name);
     if (!run) return undefined;
     run.waiting++;
     let hasLeft = false;
+    const withdraw = () => {
+      if (!hasLeft) run.waiting--;
+      hasLeft = true;
+    };
     const leave = () => {
       if (hasLeft) return;
-      hasLeft = true;
-      run.waiting--;
+      withdraw();
       if (run.waiting === 0 && !(signal?.reason instanceof SessionLostError)) run.abort.abort(signal?.reason);
     };
     if (signal?.aborted) leave();
     else signal?.addEventListener('abort', leave, { once: true });
-    return leave;
+    return withdraw;
   }
 
-  async #outcomeOf(run: () => unknown, method: string): Promise<Outcome> {
+  async #outcomeOf(run: () => unknown, method: string, signal: AbortSignal): Promise<Outcome> {
     try {
       return { payload: encodePayload(await run()) };
     } catch (error) {
+      if (signal.aborted) return abortedBy(signal.reason); // whatever it makes of that
       if (error instanceof CallError) return { error: wireError(error) };
       if (error instanceof TimeoutError) return { error: { code: error.code, message: error.message } };
       this.#failed(error, `the handler of ${method}`);
@@ -124,6 +131,11 @@ export class Once {
 }
 
 const CANCELLED: Outcome = { error: { code: 'CANCELLED', message: 'The caller cancelled it' } };
+
+/** Why nobody waits any more; not to be remembered. */
+function abortedBy(reason: unknown): Outcome {
+  return reason instanceof TimeoutError ? { error: { code: reason.code, message: reason.message } } : CANCELLED;
+}
 
 function told(outcome: Outcome): unknown {
   if (outcome.error) throw callError(outcome.error);

@@ -298,11 +298,15 @@ export function settleHost(options: HostOptions, checks: Record<string, Check> =
 /** A reporter that fails is the last that could be told about. */
 function safely(onerror: HostSettings['onerror']): HostSettings['onerror'] {
   return (error, where) => {
-    try {
-      onerror(error, where);
-    } catch (failure) {
+    const failed = (failure: unknown) => {
       log(failure, 'onerror');
       log(error, where);
+    };
+    try {
+      const told: unknown = onerror(error, where);
+      if (told instanceof Promise) told.catch(failed);
+    } catch (failure) {
+      failed(failure);
     }
   };
 }

@@ -30,6 +30,11 @@ export class Outbound {
     this.#batch = new Batch(limit);
   }
 
+  /** Bytes that wait for the end of the task. */
+  get bytes(): number {
+    return this.#batch.bytes;
+  }
+
   /** Adds an encoded frame; false when the client does not take it. */
   add(message: Message, bytes: number): boolean {
     if (bytes > this.limit || (typeof message !== 'string' && !this.features.includes('binary'))) return false;

@@ -16,7 +16,7 @@ export interface SessionLimits {
   readonly ttl: number;
   /** Sessions without a connection at the same time. @default 10000 */
   readonly capacity: number;
-  /** Sessions without a connection of one principal, or of one address where nobody is named. @default 100 */
+  /** Sessions without a connection of one principal; those of nobody in particular are only bounded by the others. @default 100 */
   readonly perPrincipal: number;
   /** Bytes that are kept for all clients that are away. @default 64 MiB */
   readonly bytes: number;
@@ -33,7 +33,8 @@ const UNHEARD = 10_000;
 
 interface Absent {
   bytes: number;
-  readonly owner: string;
+  /** Undefined where nobody is named. */
+  readonly owner: string | undefined;
   readonly timer: unknown;
 }
 
@@ -63,7 +64,7 @@ export class SessionStore {
   }
 
   /**
-   * Who is meant, and whether it may go on. A wrong key is told nothing but that there is no such session.
+   * Who is meant, and whether it may go on. A wrong key is told no more than that it does not go on.
    *
    * @param identity of the principal who asks
    */
@@ -80,17 +81,21 @@ export class SessionStore {
    *
    * @param heard whether it ever said anything: else it may not know of the session, and is not waited for for long
    */
-  left(client: ServerClient, owner: string, heard = true): void {
-    const { capacity, perPrincipal } = this.#limits;
+  left(client: ServerClient, owner: string | undefined, heard = true): void {
+    const { capacity } = this.#limits;
     const ttl = heard ? this.#limits.ttl : Math.min(this.#limits.ttl, UNHEARD);
     const timer = this.#clock.setTimeout(() => client.end('expired'), ttl);
     this.#absent.set(client, { bytes: client.weight, owner, timer });
     this.#bytes += client.weight;
-    const others = this.#ofOwner.get(owner) ?? new Set();
-    this.#ofOwner.set(owner, others.add(client));
-    if (others.size > perPrincipal) others.values().next().value?.end('overflow');
+    if (owner !== undefined) this.#own(owner, client);
     if (this.#absent.size > capacity) this.#oldest()?.end('overflow');
     this.#shrink();
+  }
+
+  #own(owner: string, client: ServerClient): void {
+    const others = this.#ofOwner.get(owner) ?? new Set();
+    this.#ofOwner.set(owner, others.add(client));
+    if (others.size > this.#limits.perPrincipal) others.values().next().value?.end('overflow');
   }
 
   /** It is back. */
@@ -100,9 +105,10 @@ export class SessionStore {
     this.#clock.clearTimeout(absent.timer);
     this.#absent.delete(client);
     this.#bytes -= absent.bytes;
-    const others = this.#ofOwner.get(absent.owner);
+    const { owner } = absent;
+    const others = owner === undefined ? undefined : this.#ofOwner.get(owner);
     others?.delete(client);
-    if (others?.size === 0) this.#ofOwner.delete(absent.owner);
+    if (owner !== undefined && others?.size === 0) this.#ofOwner.delete(owner);
   }
 
   /** There is more, or less, that is kept for it. */

@@ -95,7 +95,7 @@ describe('a channel', () => {
     p.socket.accept(p.host);
     await p.settle();
     expect(declared(p)).toBeUndefined();
-    p.client.channel('b').subscribe({} as never, { signal: AbortSignal.abort() });
+    p.client.channel('b').subscribe(() => {}, { signal: AbortSignal.abort() });
     await p.settle();
     expect(asked(p)).toEqual([]);
     expect(p.clock.pending).toBe(2); // the heartbeats

@@ -409,3 +409,33 @@ describe('an idempotent message', () => {
     expect(await p.client.channel('b').publish(2, { idempotent: 'k' }).acknowledged).toEqual({ offset: 1 }); // each channel has its own
   });
 });
+
+describe('without sessions, at a server that remembers,', () => {
+  it('an idempotent call is asked again, and executed once; another one rejects', async () => {
+    const { p, runs } = await forgetful({}, {}, { sessions: false });
+    const again = p.client.call('pay', 5, { idempotent: true });
+    const not = outcome(p.client.call('pay', 6));
+    await p.settle();
+    await lose(p);
+    for (const run of runs) run.resolve('paid');
+    expect(await not).toBeInstanceOf(SessionLostError);
+    await p.settle();
+    expect([await again, runs.filter(({ params }) => params === 5).length]).toEqual(['paid', 1]);
+  });
+
+  it('an idempotent message is published once, and another one is not sent again', async () => {
+    const { p } = await forgetful({}, {}, { sessions: false });
+    const heard: unknown[] = [];
+    p.client.channel('a').subscribe((data) => heard.push(data));
+    await p.settle();
+    p.socket.deliver = () => {}; // what the server says is lost
+    const kept = p.client.channel('a').publish('kept', { idempotent: true });
+    const lost = p.client.channel('a').publish('lost');
+    lost.acknowledged.catch(() => {});
+    await p.settle();
+    await lose(p);
+    await p.settle();
+    await kept.acknowledged;
+    expect([heard, lost.status, p.client.stats.unconfirmed]).toEqual([['kept', 'lost'], 'sent', 1]);
+  });
+});

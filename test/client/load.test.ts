@@ -397,3 +397,45 @@ describe('more messages than may wait for a snapshot', () => {
     expect(reasons()).toEqual(['subscribed', 'overflow']);
   });
 });
+
+describe('a snapshot that could not be loaded', () => {
+  it.each<[string, object]>([
+    ['at all', {}],
+    ['in time for all that waits', { iteratorBuffer: 2 }],
+  ])('%s leaves no hole: what waited goes on waiting', async (_what, options) => {
+    const { says, got, last, p, asked } = await loading(options);
+    p.client.addEventListener('error', () => {});
+    await says(1, 2);
+    last().reject(new CallError('UNAVAILABLE'));
+    await p.clock.advance(backoff(1, 0.5));
+    expect(asked).toHaveLength(2);
+    last().resolve({ offset: 0 });
+    await says(3);
+    expect(got).toEqual([1, 2, 3]);
+  });
+
+  it('is asked for until it knows the messages that had to go', async () => {
+    const { says, got, last, p, asked } = await loading({ iteratorBuffer: 2 });
+    await says(1, 2, 3, 4, 5);
+    for (let i = 1; i < 4; i++) {
+      last().resolve({ offset: 0 }); // out of a cache
+      await p.clock.advance(backoff(i, 0.5));
+      expect([got, asked.length]).toEqual([[], i + 1]);
+    }
+    last().resolve({ offset: 3 });
+    await says(6);
+    expect(got).toEqual([4, 5, 6]);
+  });
+
+  it('and does not say what it knows knows what came before it was asked for', async () => {
+    const { says, got, last, p } = await loading();
+    p.client.addEventListener('error', () => {});
+    await says(1, 2);
+    last().reject(new CallError('UNAVAILABLE'));
+    await p.clock.advance(backoff(1, 0.5));
+    await says(3);
+    last().resolve();
+    await says(4);
+    expect(got).toEqual([3, 4]);
+  });
+});

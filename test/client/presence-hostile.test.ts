@@ -200,7 +200,12 @@ describe('an answer', () => {
   it('that is an error without sense is a refusal', async () => {
     const { s, people, ready, answer } = await asking();
     await s.says({ ...answer(), type: 'error', error: { code: '', data: [1], retryAfter: 5 } });
-    expect([ready.now, people.isCurrent, s.log, s.news()]).toEqual(['', false, [], []]);
+    expect([ready.now, people.isCurrent, s.log, s.news()]).toEqual([
+      '',
+      false,
+      [],
+      [expect.objectContaining({ watch: true, here: false })],
+    ]);
   });
 
   it('that comes twice, or late, is the first one', async () => {

@@ -19,7 +19,10 @@ describe('a refusal', () => {
     const people = presence(channel, { data: 'ida' });
     await expect(people.ready).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     for (let i = 0; i < 5; i++) await settle();
-    expect([said(), p.log]).toEqual([['show ida'], ['open', 'error PERMISSION_DENIED']]);
+    expect([said(), p.log]).toEqual([
+      ['show ida', 'watch'],
+      ['open', 'error PERMISSION_DENIED'],
+    ]);
     door.isOpen = true;
     await lose(p);
     expect([said(), people.isCurrent, members.shown(), shown(people)]).toEqual([['show ida'], true, ['ida'], ['ida']]);
@@ -36,7 +39,7 @@ describe('a refusal', () => {
     const others: ReturnType<typeof presence>[] = [];
     ask(people, () => others.push(presence(channel)));
     await settle();
-    expect([said(), members.shown(), people.isCurrent]).toEqual([['show ida', 'show ida'], ['ida'], true]);
+    expect([said(), members.shown(), people.isCurrent]).toEqual([['show ida', 'watch', 'show ida'], ['ida'], true]);
     for (const { ready } of others) expect(await ready).toBeUndefined();
   });
 
@@ -89,6 +92,29 @@ describe('a refusal', () => {
     people.update('anna');
     await settle();
     expect([shown(people), said().at(-1)]).toEqual([['anna', 'ann'], 'show anna']);
+  });
+
+  it('of what is shown leaves who only watches alone, and lasts no longer than its connection', async () => {
+    const { channel, members, p, settle } = crowded({}, { presence: { bytes: 10 } });
+    const [watcher, big] = [presence(channel), presence(channel, { data: 'x'.repeat(20) })];
+    await expect(big.ready).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    await watcher.ready;
+    await lose(p);
+    await settle();
+    members.comes('ann');
+    await settle();
+    expect([watcher.isCurrent, shown(watcher), p.log.filter((line) => line.startsWith('error')).length]).toEqual([true, ['ann'], 2]);
+  });
+
+  it('of something new leaves what was shown last, also after an outage', async () => {
+    const { channel, members, p, settle } = crowded({}, { presence: { bytes: 10 } });
+    const people = presence(channel, { data: 'ida' });
+    await people.ready;
+    people.update('x'.repeat(20));
+    await settle();
+    await lose(p);
+    await settle();
+    expect([members.shown(), people.isCurrent, shown(people)]).toEqual([['ida'], true, ['ida']]);
   });
 
   it('of one more where there are too many members', async () => {

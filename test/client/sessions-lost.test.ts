@@ -172,3 +172,50 @@ describe('a receipt', () => {
     expect(told(s.news())).toEqual(['event a #1']);
   });
 });
+
+describe('two sessions lost, one after the other,', () => {
+  it('keep the order of what was written in the first, though the second had room for some of it only', async () => {
+    const s = handServer();
+    await s.welcomes();
+    for (let i = 1; i <= 6; i++) s.client.send(`e${i}`);
+    await s.clock.advance(0);
+    await s.cuts();
+    s.news();
+    await s.welcomes({ session: 'second', limits: { message: 65_536, window: 2 } });
+    expect(told(s.news())).toEqual(['event e1 #1', 'event e2 #2']);
+    s.client.send('later');
+    await s.cuts();
+    await s.welcomes({ session: 'third' });
+    expect(told(s.news()).map((line) => line.split(' ')[1])).toEqual(['e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'later']);
+  });
+});
+
+describe('a server that breaks the protocol', () => {
+  it('is told that its session is over, so that it keeps nothing', async () => {
+    const s = handServer();
+    await s.welcomes();
+    s.client.send('a');
+    await s.clock.advance(0);
+    s.news();
+    const { socket } = s;
+    await s.says({ type: 'event', data: 1, seq: 1 });
+    const last = JSON.parse(String(socket.sent.at(-1)));
+    expect(last).toMatchObject({ type: 'bye', code: 4_003, reconnect: true, resume: false });
+  });
+});
+
+describe('what is written again', () => {
+  it('comes before what is asked for on the new connection: ids of the past are the lower ones', async () => {
+    const s = handServer();
+    s.client.channel('a').subscribe();
+    await s.welcomes({ subscriptions: [{ channel: 'a', recovered: false }] });
+    s.client.call('slow').catch(() => {});
+    await s.clock.advance(0);
+    await s.cuts();
+    s.client.channel('b').subscribe();
+    s.news();
+    await s.welcomes(resumed(0, { subscriptions: [] }));
+    expect(s.news().map(({ type }) => type)).toEqual(['request', 'subscribe', 'subscribe']);
+    void s.client.close();
+  });
+});

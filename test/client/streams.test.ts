@@ -282,3 +282,23 @@ describe('stream()', () => {
     expect(await collected(stream(p.client, 'numbers', 'x'.repeat(300_000)))).toMatchObject([{ name: 'MessageTooLargeError' }]);
   });
 });
+
+describe('a stream whose items nobody acknowledges', () => {
+  it('waits until there is room on the way, whatever it was granted', async () => {
+    const { handler, seen } = counting(ENDLESS);
+    const p = await serving({ numbers: handler });
+    const items = stream(p.client, 'numbers', undefined, { buffer: 65_536 });
+    await p.settle();
+    p.socket.vanish(); // it does not notice
+    for (let i = 0; i < 100; i++) await p.settle();
+    const { yielded } = seen;
+    await p.settle();
+    expect([seen.yielded, p.peer.isOpen]).toEqual([yielded, true]);
+    expect(yielded).toBeLessThanOrEqual(2_048);
+    await p.clock.advance(30_000);
+    await p.settle();
+    const all: unknown[] = [];
+    for await (const item of items) all.push(item);
+    expect(all).toEqual(upTo(ENDLESS));
+  });
+});

@@ -1,7 +1,7 @@
 /** Idempotent executions: once, however often they are asked for, and the same outcome for everybody. */
 
 import { describe, expect, it, vi } from 'vitest';
-import { CallError, SessionLostError } from '../../src/errors.ts';
+import { CallError, SessionLostError, TimeoutError } from '../../src/errors.ts';
 import type { Begun, Broker } from '../../src/server/broker.ts';
 import { MemoryBroker } from '../../src/server/memory-broker.ts';
 import { type Execution, Once } from '../../src/server/once.ts';
@@ -412,5 +412,43 @@ describe('a host', () => {
       [2, 'PERMISSION_DENIED'],
     ]);
     expect(authorize).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('an execution that nobody waits for any more', () => {
+  it.each<[string, unknown, object]>([
+    ['was cancelled', undefined, { code: 'CANCELLED' }],
+    ['took too long', new TimeoutError('too long', true), { code: 'DEADLINE_EXCEEDED' }],
+  ])('because it %s is that, whatever its handler makes of it, and is not remembered', async (_what, reason, expected) => {
+    const { execute, failures } = executing();
+    const abort = new AbortController();
+    const action = vi.fn(
+      (signal: AbortSignal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    );
+    const call = execute({ signal: abort.signal }, action);
+    await settled();
+    abort.abort(reason);
+    await expect(call).rejects.toMatchObject(expected);
+    await settled();
+    expect([
+      await execute(
+        {},
+        vi.fn(() => 'done'),
+      ),
+      failures,
+    ]).toEqual(['done', []]);
+  });
+
+  it('but survived the loss of its session is not ended by somebody with its key and other parameters', async () => {
+    const { execute } = executing();
+    const { action, signals, ends } = pending();
+    const session = new AbortController();
+    execute({ signal: session.signal }, action).catch(() => {});
+    await settled();
+    session.abort(new SessionLostError('lost', true));
+    await expect(execute({ params: { sum: 2 }, signal: new AbortController().signal })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(signals[0]?.aborted).toBe(false);
+    ends[0]?.('done');
+    expect(await execute({}, action)).toBe('done');
   });
 });

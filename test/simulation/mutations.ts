@@ -202,7 +202,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'what was not acknowledged in a lost session is sent again',
     file: 'client-session.ts',
-    find: 'host.readmit(posting);',
+    find: 'back.push(posting);',
     replace: 'continue;',
   },
   {
@@ -214,7 +214,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'the calls of a lost session settle',
     file: 'client-session.ts',
-    find: 'const asked = host.lost(mayAsk && hadSession);',
+    find: 'const asked = host.lost(mayAsk);',
     replace: 'const asked: Posting[] = [];',
   },
   {
@@ -264,8 +264,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'an idempotent call that is sent again while it runs joins the run',
     file: 'server/once.ts',
-    find: 'const begun = await this.#ask(() => this.#broker.begin(name, fingerprint));',
-    replace: "const begun: Begun = { status: 'new' };",
+    find: 'await this.#ask(() => this.#broker.begin(name, fingerprint)).catch(',
+    replace: "await Promise.resolve({ status: 'new' } as Begun).catch(",
   },
   // Channels.
   {
@@ -367,12 +367,6 @@ export const mutations: readonly Mutation[] = [
     replace: "      kind: 'upload',\n      volatile: true,",
   },
   {
-    breaks: 'what was written of an upload is not sent again in another session',
-    file: 'client-session.ts',
-    find: "(posting.kind === 'event' && mayAsk && host.resends)",
-    replace: '(mayAsk && host.resends)',
-  },
-  {
     breaks: 'an item of an upload that was received before is dropped',
     file: 'server/client.ts',
     find: 'if (this.#line) return this.#line.receive(seq, bytes);',
@@ -409,7 +403,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'an upload has an end',
     file: 'responder.ts',
-    find: 'this.#running.get(id)?.uploading?.finish();',
+    find: 'this.#uploadingOf(id)?.finish();',
     replace: '',
   },
   {
@@ -464,8 +458,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'presence: a client says that it is there on every connection',
     file: 'crowd.ts',
-    find: 'this.#told = this.#asking = this.#arriving = this.me = undefined;',
-    replace: 'this.#asking = this.#arriving = this.me = undefined;',
+    find: 'this.#told = this.#asking = ',
+    replace: 'this.#asking = ',
   },
   {
     breaks: 'presence: what a client shows while it asks is told afterwards',

@@ -179,7 +179,9 @@ export class Oracle {
   executed(call: string, server = 0): void {
     const known = this.#calls.get(call);
     if (!known) return this.#violated(`${call} was executed, and never called`);
-    const sentAgain = known.idempotent ? known.server !== server : known.what === 'publish' && known.lost !== this.#lost;
+    const sentAgain = known.idempotent
+      ? known.server !== server || (known.what === 'throws' && known.lost !== this.#lost)
+      : known.what === 'publish' && known.lost !== this.#lost;
     known.executions = sentAgain ? 1 : known.executions + 1;
     known.lost = this.#lost;
     known.server = server;

@@ -71,6 +71,7 @@ export function write(random: Random): Step[] {
   if (random.chance(0.7)) steps.push({ at: random.between(0, 3_000), do: 'presence', how: 'show' });
   if (random.chance(0.1)) steps.push(...observer(random));
   if (random.chance(0.1)) steps.push(...lateHello(random.between(0, TROUBLE - 10_000)));
+  if (random.chance(0.05)) steps.push(...parting(random.between(0, TROUBLE - 6_000)));
   if (random.chance(0.1)) steps.push(...restless(random.between(0, TROUBLE - 1_000), random.between(0, 1)));
   return steps.sort((a, b) => a.at - b.at);
 }
@@ -83,6 +84,18 @@ function lateHello(at: number): Step[] {
     { at: at + 1_000, do: 'slowAuth', ms: 0, side: 'server' },
     { at: at + 1_000, do: 'hole', ways: ['up'] },
     { at: at + 1_000, do: 'reconnect' },
+  ];
+}
+
+/** A client that is closed between two attempts, and wants to be back in the same moment: it is asked before, and after. */
+function parting(at: number): Step[] {
+  return [
+    { at, do: 'serverCall', method: 'slow' },
+    { at: at + 100, do: 'unreachable', how: 'refused', for: 1_300 },
+    { at: at + 100, do: 'cut', client: true, server: true, inFlight: 0 },
+    { at: at + 1_500, do: 'close', for: 500, drain: 0 },
+    { at: at + 1_500, do: 'reconnect' },
+    { at: at + 4_000, do: 'serverCall', method: 'add' },
   ];
 }
 

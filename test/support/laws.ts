@@ -141,7 +141,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   ],
   'send-queue.ts': ['data.ts', 'events.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],
   'options.ts': ['checks.ts', 'report.ts', 'core/', 'io/'],
-  'checks.ts': [],
+  'checks.ts': ['core/'],
   'close-arguments.ts': ['core/'],
   'connection.ts': ['attempt.ts', 'heartbeat.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],
   'attempt.ts': ['checks.ts', 'handshake.ts', 'errors.ts', 'report.ts', 'core/', 'io/'],

@@ -93,6 +93,7 @@ class ServerModel {
   readonly used = new Set<number>();
   count = new Count(false);
   #limited = 0;
+  readonly #subscribed = new Set<unknown>();
 
   welcomed({ features }: Frame): void {
     this.phase = 'open';
@@ -132,7 +133,8 @@ class ServerModel {
     if (!TAKES_AN_ID.includes(String(type)) || typeof id !== 'number') return undefined;
     if (this.used.has(id)) return 4400;
     this.used.add(id);
-    return undefined;
+    const isAgain = type === 'subscribe' && this.#subscribed.size === this.#subscribed.add(frame['channel']).size;
+    return isAgain && ++this.#limited > BURST ? 4429 : undefined;
   }
 }
 
