@@ -31,8 +31,6 @@ export class Checker {
 
   /** The options that are given (undefined means the default), each one checked. Throws TypeError at a bad one. */
   given<T extends object>(values: T | undefined, table: Record<string, Check>, prefix = ''): T {
-    if (values !== undefined && !object[0](values))
-      throw new TypeError(`${prefix ? `Option "${prefix.slice(0, -1)}"` : 'The options'} got ${show(values)}; it takes an object`);
     const known = Object.entries(values ?? {}).filter(([name, value]) => {
       const check = Object.hasOwn(table, name) ? table[name] : undefined;
       if (!check) this.#unknown.push(`"${prefix}${name}"`);
@@ -52,6 +50,11 @@ export class Checker {
 export function checkWait(ms: unknown, name: string): void {
   const isFine = ms === undefined || (typeof ms === 'number' && ms >= 0 && ms <= MAX_DELAY);
   if (!isFine) throw new TypeError(`Option "${name}" got ${show(ms)}; it takes milliseconds, 0 to ${MAX_DELAY}`);
+}
+
+/** @throws TypeError at options that are no object */
+export function checkOptions(options: unknown): void {
+  if (!object[0](options)) throw new TypeError(`Option "options" got ${show(options)}; it takes an object`);
 }
 
 /** @throws TypeError at a name that is no text */

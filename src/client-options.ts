@@ -1,6 +1,6 @@
 /** The options of `Client`: what they are, their defaults, and what they take. */
 
-import { boolean, type Check, Checker, callback, count, has, object, period } from './checks.ts';
+import { boolean, type Check, Checker, callback, checkOptions, count, has, object, period } from './checks.ts';
 import type { AttemptContext, ConnectionOptions } from './connection.ts';
 import type { OutboxLimits } from './core/outbox.ts';
 import { type CommonOptions, commonChecks, connectionOptions, MAX_BYTES, queueBounds } from './options.ts';
@@ -83,6 +83,7 @@ const outboxChecks: Record<keyof OutboxLimits, Check> = {
 
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
 export function settleClient(options: ClientOptions): ClientSettings {
+  checkOptions(options);
   const checker = new Checker();
   const given = checker.given(options, checks);
   const outbox = checker.given(options.outbox, outboxChecks, 'outbox.');

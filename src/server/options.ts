@@ -1,6 +1,6 @@
 /** The options of a server: what they are, their defaults, and what they take. */
 
-import { atLeast, type Check, Checker, callback, count, duration, has, object, period } from '../checks.ts';
+import { atLeast, type Check, Checker, callback, checkOptions, count, duration, has, object, period } from '../checks.ts';
 import type { Anything, Contract, Events, Methods, Params, Result } from '../contract.ts';
 import { MAX_DELAY } from '../core/backoff.ts';
 import { type Clock, systemClock } from '../io/clock.ts';
@@ -258,6 +258,7 @@ const handlerChecks: Record<string, Check> = { methods: object, events: object }
 
 /** Checks the options and fills in the defaults. Throws TypeError at a bad value; warns once about names it does not know. */
 export function settleHost(options: HostOptions, checks: Record<string, Check> = hostChecks): HostSettings {
+  checkOptions(options);
   const checker = new Checker();
   const given = checker.given(options, checks);
   const limits = checker.given(options.limits, limitChecks, 'limits.');

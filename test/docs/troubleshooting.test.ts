@@ -387,16 +387,6 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
         {},
         { authorize: ({ action }) => action === 'subscribe' || action === 'publish' },
       ),
-    () =>
-      inPair(
-        async (p) => {
-          const channel = p.client.channel('room:kelp');
-          await channel.subscribe().ready;
-          presence(channel);
-          p.host.publish('room:kelp', 'x'.repeat(2_000)); // more than this client takes: it loses the channel
-        },
-        { messageLimit: 1_500 },
-      ),
     () => inPair(({ client }) => thrown(() => presence(client.channel('room:kelp'), { data: 'x'.repeat(5_000) }).ready)),
     () =>
       inPair(({ client }) => thrown(() => presence(client.channel('room:kelp'), { data: 'me' }).ready), {}, { presence: { members: 0 } }),

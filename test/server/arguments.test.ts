@@ -36,7 +36,7 @@ describe('a server', () => {
   });
 
   it.each([null, 'proto', 5, []] as never[])('takes no %j for its options', (options) => {
-    expect(() => new Host(options)).toThrow('The options got');
+    expect(() => new Host(options)).toThrow('Option "options" got');
   });
 
   it('reports an onerror that rejects, and is not ended by it', async () => {
