@@ -39,7 +39,8 @@ export class ChannelDirectory implements ChannelHost {
   /** What the hello of this connection asked for. */
   #declared: readonly Wish[] = [];
   readonly #demandedAt = new Map<string, number>();
-  #demandTimer: unknown;
+  /** Channels that are not to be asked for again yet, with their timers. */
+  readonly #held = new Map<string, unknown>();
   /** Channels that nobody wants any more, until the end of the tick. */
   readonly #idle = new Set<Channel>();
 
@@ -101,8 +102,8 @@ export class ChannelDirectory implements ChannelHost {
 
   /** The connection is gone. */
   lost(): void {
-    this.#host.clock.clearTimeout(this.#demandTimer);
-    this.#demandTimer = undefined;
+    for (const timer of this.#held.values()) this.#host.clock.clearTimeout(timer);
+    this.#held.clear();
     this.#demandedAt.clear();
     for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
   }
@@ -173,6 +174,8 @@ export class ChannelDirectory implements ChannelHost {
       if (channel.isWanted) continue;
       channel.released();
       const known = this.#subscriptions.release(channel.name);
+      this.#host.clock.clearTimeout(this.#held.get(channel.name));
+      this.#held.delete(channel.name);
       this.#changed(channel.name, false);
       if (known && this.#host.isOpen()) this.#unsubscribe(channel.name);
     }
@@ -181,7 +184,7 @@ export class ChannelDirectory implements ChannelHost {
   #askAll(): void {
     const unsupported = this.unsupported('channels');
     if (!this.#host.isOpen() && !unsupported) return;
-    for (const wish of this.#subscriptions.ask()) {
+    for (const wish of this.#subscriptions.ask((each) => this.#held.has(each))) {
       const { channel } = wish;
       if (unsupported) {
         this.#refused(wish, unsupported);
@@ -235,10 +238,11 @@ export class ChannelDirectory implements ChannelHost {
     const delay = Math.max(0, next - clock.now());
     this.#demandedAt.set(channel, clock.now() + delay);
     if (delay === 0) return this.#askAll();
-    this.#demandTimer ??= clock.setTimeout(() => {
-      this.#demandTimer = undefined;
+    const ask = () => {
+      this.#held.delete(channel);
       this.#askAll();
-    }, delay);
+    };
+    if (!this.#held.has(channel)) this.#held.set(channel, clock.setTimeout(ask, delay));
   }
 
   #changed(name: string, recovered: boolean): void {

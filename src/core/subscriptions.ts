@@ -142,11 +142,15 @@ export class Subscriptions {
     return asked && state?.status !== 'failed';
   }
 
-  /** Everything that the server has not been asked for on this connection, each marked as asked now. */
-  ask(): Wish[] {
+  /**
+   * Everything that the server has not been asked for on this connection, each marked as asked now.
+   *
+   * @param isHeld whether a channel is not to be asked for yet
+   */
+  ask(isHeld: (channel: string) => boolean = () => false): Wish[] {
     const questions: Wish[] = [];
     for (const [channel, wanted] of this.#wanted) {
-      if (wanted.asked || wanted.state.status === 'failed') continue;
+      if (wanted.asked || wanted.state.status === 'failed' || isHeld(channel)) continue;
       wanted.asked = true;
       wanted.generation = ++this.#generation;
       questions.push({ channel, params: wanted.params, generation: wanted.generation, position: wanted.position });

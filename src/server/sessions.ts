@@ -9,7 +9,7 @@ import type { ServerClient } from './client.ts';
 
 /**
  * How long clients that are away are waited for, and what they may cost: a client that comes back in time finds everything as it was. When
- * there is too much, those that have been away longest are given up.
+ * there is too much, those are given up that never said a word, then those that have been away longest.
  */
 export interface SessionLimits {
   /** Milliseconds that a session outlives its connection, from when the server notices the loss. @default 120000 */
@@ -44,6 +44,8 @@ export class SessionStore {
   readonly #sessions = new Map<string, ServerClient>();
   /** Those without a connection, the longest away first. */
   readonly #absent = new Map<ServerClient, Absent>();
+  /** Those of them that never said a word: they are given up first. */
+  readonly #unheard = new Set<ServerClient>();
   /** The same by owner. */
   readonly #ofOwner = new Map<string, Set<ServerClient>>();
   #bytes = 0;
@@ -87,6 +89,7 @@ export class SessionStore {
     const timer = this.#clock.setTimeout(() => client.end('expired'), ttl);
     this.#absent.set(client, { bytes: client.weight, owner, timer });
     this.#bytes += client.weight;
+    if (!heard) this.#unheard.add(client);
     if (owner !== undefined) this.#own(owner, client);
     if (this.#absent.size > capacity) this.#oldest()?.end('overflow');
     this.#shrink();
@@ -104,6 +107,7 @@ export class SessionStore {
     if (!absent) return;
     this.#clock.clearTimeout(absent.timer);
     this.#absent.delete(client);
+    this.#unheard.delete(client);
     this.#bytes -= absent.bytes;
     const { owner } = absent;
     const others = owner === undefined ? undefined : this.#ofOwner.get(owner);
@@ -134,7 +138,8 @@ export class SessionStore {
   }
 
   #oldest(): ServerClient | undefined {
-    return this.#absent.keys().next().value;
+    const [unheard] = this.#unheard;
+    return unheard ?? this.#absent.keys().next().value;
   }
 }
 

@@ -124,6 +124,25 @@ describe('the server ends a subscription', () => {
     await p.settle();
     expect(p.clock.pending).toBe(0);
   });
+
+  it('and wants it back: what another channel asks for does not hasten it, and leaving it forgets it', async () => {
+    const p = pair();
+    const demand = (channel: string) => {
+      p.socket.deliver(JSON.stringify({ type: 'unsubscribe', channel, resubscribe: true }));
+      return p.settle();
+    };
+    const { unsubscribe } = p.client.channel('a').subscribe();
+    await p.client.channel('b').subscribe().ready;
+    for (const channel of ['a', 'a', 'b']) await demand(channel);
+    expect(asked(p)).toEqual(['subscribe a', 'subscribe b']);
+    unsubscribe();
+    await p.clock.advance(0);
+    p.client.channel('a').subscribe();
+    await p.settle();
+    expect(asked(p).at(-1)).toBe('subscribe a');
+    await p.clock.advance(60_000);
+    expect(asked(p).filter((line) => line === 'subscribe a')).toHaveLength(2);
+  });
 });
 
 describe('publish', () => {

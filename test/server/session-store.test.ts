@@ -138,6 +138,16 @@ describe('a client that is away', () => {
     expect(log).toEqual(['b overflow']);
   });
 
+  it('goes before all others where it never said a word', () => {
+    const { store, add, log } = storing({ capacity: 2 });
+    store.left(add('real'), undefined);
+    for (const name of ['flood 1', 'flood 2', 'flood 3']) store.left(add(name), undefined, false);
+    expect(log).toEqual(['flood 1 overflow', 'flood 2 overflow']);
+    store.left(add('another'), undefined);
+    store.left(add('a third'), undefined);
+    expect(log.slice(2)).toEqual(['flood 3 overflow', 'real overflow']);
+  });
+
   it('counts for its principal only', () => {
     const { store, add, log } = storing({ perPrincipal: 1 });
     for (const name of ['ida', 'bob', 'eve']) store.left(add(`${name} 1`), name);
