@@ -30,6 +30,7 @@ export interface AgreementHost {
 
 /** Close codes for something that was too large, from whoever noticed. */
 const TOO_LARGE: readonly number[] = [1009, 4413];
+
 export class Agreement {
   readonly #options: ClientOptions;
   readonly #settings: ClientSettings;

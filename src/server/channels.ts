@@ -25,8 +25,8 @@ export class ChannelHub {
   readonly #channels = new Map<ServerConnection, Map<string, object>>();
   /** Subscriptions and presences of each connection that wait to be decided. */
   readonly #deciding = new WeakMap<ServerConnection, number>();
-  /** Bytes of what each connection has missed that are going to be written. */
-  readonly #reserved = new WeakMap<ServerConnection, number>();
+  /** Bytes of what each connection has missed that are going to be written, by channel. */
+  readonly #reserved = new WeakMap<ServerConnection, Map<string, number>>();
   /** What each client is publishing: how much, and the end of the line. */
   readonly #publishing = new WeakMap<ServerClient, { length: number; size: number; last: Promise<void> }>();
 
@@ -121,11 +121,11 @@ export class ChannelHub {
     };
     const admit = (found: Missed): Admission => {
       if (!isCurrent()) return givenUp();
-      const bytes = sizeOf(found);
-      const missed = this.#reserve(connection, bytes) ? found : { position: found.position, missed: undefined };
+      const missed = this.#reserve(connection, channel, sizeOf(found)) ? found : { position: found.position, missed: undefined };
       const join = () => {
-        if (missed === found) this.#reserve(connection, -bytes); // it is written now
-        return isCurrent() && this.#rooms.get(channel)?.join(connection, missed);
+        if (!isCurrent()) return;
+        this.#reserved.get(connection)?.delete(channel); // it is written now
+        this.#rooms.get(channel)?.join(connection, missed);
       };
       return { result: resultOf(channel, missed), join };
     };
@@ -139,10 +139,12 @@ export class ChannelHub {
   }
 
   /** Whether so much that was missed may still be written to a connection: what waits for it is bounded, also where it missed a lot. */
-  #reserve(connection: ServerConnection, bytes: number): boolean {
-    const reserved = (this.#reserved.get(connection) ?? 0) + bytes;
-    if (bytes > 0 && reserved + connection.backlog > this.#settings.limits.buffered / 2) return false;
-    this.#reserved.set(connection, reserved);
+  #reserve(connection: ServerConnection, channel: string, bytes: number): boolean {
+    if (bytes === 0) return true;
+    const reserved = this.#reserved.get(connection) ?? new Map<string, number>();
+    const sum = [...reserved.values()].reduce((all, each) => all + each, bytes);
+    if (sum + connection.backlog > this.#settings.limits.buffered / 2) return false;
+    this.#reserved.set(connection, reserved.set(channel, bytes));
     return true;
   }
 
@@ -174,6 +176,7 @@ export class ChannelHub {
 
   #leave(connection: ServerConnection, channel: string): void {
     this.#presence?.paused(connection, channel);
+    this.#reserved.get(connection)?.delete(channel);
     this.#rooms.get(channel)?.leave(connection);
   }
 

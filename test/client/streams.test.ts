@@ -283,6 +283,16 @@ describe('stream()', () => {
   });
 });
 
+describe('a stream that a handler has begun, and that call() does not read,', () => {
+  it('is left', async () => {
+    const left = vi.fn(() => Promise.resolve({ done: true as const, value: undefined }));
+    const begun = { next: () => Promise.resolve({ done: false as const, value: 1 }), return: left };
+    const p = await serving({ rows: () => ({ [Symbol.asyncIterator]: () => begun }) });
+    await expect(p.client.call('rows')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(left).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe('a stream whose items nobody acknowledges', () => {
   it('waits until there is room on the way, whatever it was granted', async () => {
     const { handler, seen } = counting(ENDLESS);

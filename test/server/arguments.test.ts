@@ -35,7 +35,7 @@ describe('a server', () => {
     expect([host.isDraining, host.clients.length]).toEqual([false, 1]);
   });
 
-  it.each([null, 'proto', 5, []] as never[])('takes no %j for its options', (options) => {
+  it.each([[null], ['proto'], [5], [[]]] as never[][])('takes no %j for its options', (options) => {
     expect(() => new Host(options)).toThrow('Option "options" got');
   });
 

@@ -74,6 +74,30 @@ describe('limits', () => {
     expect(host.clients).toHaveLength(1);
   });
 
+  it('bound what is written again of histories: what is more than half of `buffered` is not recovered', async () => {
+    const { host, connect } = hosting({ limits: { buffered: 10_000 } });
+    const since = async (channel: string) => ({ channel, epoch: (await host.position(channel))?.epoch, offset: 0 });
+    for (const channel of ['a', 'b', 'c']) host.publish(channel, channel === 'c' ? 'small' : 'x'.repeat(3_000));
+    const peer = connect();
+    await peer.says({
+      ...HELLO,
+      features: ['channels', 'recovery'],
+      subscriptions: [await since('a'), await since('b'), await since('c')],
+    });
+    const recovered = [
+      ['a', true],
+      ['b', false],
+      ['c', true],
+    ].map(([channel, recovered]) => ({ channel, recovered }));
+    expect(peer.received.find(({ type }) => type === 'welcome')).toMatchObject({ subscriptions: recovered });
+    await settled();
+    expect(peer.received.filter(({ type }) => type === 'message').map(({ channel }) => channel)).toEqual(['a', 'c']);
+    // What is written takes no room any more.
+    await peer.says({ type: 'unsubscribe', id: 1, channel: 'b' }, { type: 'subscribe', id: 2, ...(await since('b')) });
+    await settled();
+    expect([peer.received.filter(({ type, channel }) => type === 'message' && channel === 'b').length, peer.closes]).toEqual([1, []]);
+  });
+
   it('close after a goodbye of the client that no close follows within 5 s', async () => {
     const { welcomed, clock } = hosting();
     const peer = await welcomed();
