@@ -15,6 +15,8 @@ export interface SessionHost extends LineHost {
   readonly resends: boolean;
   /** The line of the session from now on; undefined while there is none. */
   use(line: Line | undefined): void;
+  /** The server has received more than was known. */
+  acknowledged(): void;
   /** Nothing that was asked will be answered. Returns what is to be asked once more, if anything may be, in order. */
   lost(mayAsk: boolean): readonly Posting[];
   /** Puts back into the outbox what was written, ahead of everything, in this order. */
@@ -130,7 +132,7 @@ export class ClientSession {
         throw new ProtocolError(`A frame of type ${type} has a number, and there is no session`);
       return true;
     }
-    if (typeof received === 'number' && TELLING.includes(type)) this.#line.acknowledge(received);
+    if (typeof received === 'number' && TELLING.includes(type) && this.#line.acknowledge(received)) this.#host.acknowledged();
     if (typeof seq !== 'number') {
       if (TRACKED.includes(type) || isDirect === false) throw new ProtocolError(`A frame of type ${type} has no number`);
       return true;

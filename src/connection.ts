@@ -7,7 +7,7 @@
  */
 
 import { type Address, Attempt } from './attempt.ts';
-import type { HeartbeatRules } from './core/heartbeat.ts';
+import type { HeartbeatRules, PeerRules } from './core/heartbeat.ts';
 import {
   type Effect,
   type Emission,
@@ -54,7 +54,7 @@ export interface Link {
   /** A message on the open connection; true when it was the answer to a ping. */
   message(event: MessageEvent): boolean;
   /** How to watch over a connection that has just opened; undefined when there is no way to ask its peer. */
-  heartbeat(): HeartbeatRules | undefined;
+  heartbeat(): (HeartbeatRules & Partial<PeerRules>) | undefined;
   /** Asks the peer for a sign of life. */
   ping(): void;
   /** Whether a loss may be retried. */
@@ -83,6 +83,9 @@ export class Connection {
   #timer: unknown;
   #unwatch: (() => void) | undefined;
   #leftBehind = 0;
+  /** When the last phase of the attempt was over, and how long it had taken. */
+  #phaseAt = 0;
+  #phaseTook = 0;
   /** Events that happened while effects were being carried out. */
   readonly #events: Event[] = [];
   #performing = false;
@@ -143,6 +146,25 @@ export class Connection {
   /** Gives up what there is for a reason found above: the loss is judged like any other. */
   fail(loss: Loss): void {
     this.#lose(loss);
+  }
+
+  /**
+   * Something was written to the socket.
+   *
+   * @param owes whether the peer will show that it has received it
+   */
+  wrote(bytes: number, owes: boolean): void {
+    this.#heartbeat?.wrote(bytes, owes);
+  }
+
+  /** The peer has received all but so many bytes of what was written. */
+  confirmed(rest: number): void {
+    this.#heartbeat?.confirmed(rest);
+  }
+
+  /** The peer says that a message of so many bytes is on its way. */
+  expect(bytes: number): void {
+    this.#heartbeat?.expect(bytes);
   }
 
   #dispatch(event: Event): void {
@@ -221,7 +243,11 @@ export class Connection {
       createSocket,
       resolve: (signal) => this.#link.resolve({ attempt, everOpened, cause, signal }),
       prepare: (socket) => this.#link.prepare(socket),
-      happened: (event) => this.#dispatch(event),
+      happened: (event) => {
+        this.#phaseTook = clock.now() - this.#phaseAt;
+        this.#phaseAt += this.#phaseTook;
+        this.#dispatch(event);
+      },
       received: (event) => this.#received(event),
       lost: (loss, permanent) => this.#lose(loss, permanent),
     });
@@ -278,6 +304,7 @@ export class Connection {
     this.#heartbeat = new Heartbeat({
       clock: this.#options.clock,
       rules,
+      opening: this.#phaseTook,
       ping: () => guarded(() => this.#link.ping()),
       bufferedAmount: () => this.bufferedAmount,
       lost: () => {
@@ -293,7 +320,7 @@ export class Connection {
   }
 
   #woke(signal: LifecycleSignal): void {
-    if (signal === 'offline') return this.#heartbeat?.probe();
+    if (signal === 'offline' || signal === 'network') return this.#heartbeat?.probe();
     this.#dispatch({ type: 'wokeUp' });
     if (signal === 'thawed' && this.state.status === 'open')
       this.#lose({ kind: 'frozen', code: 1006, reason: 'page was frozen', wasClean: false });

@@ -11,18 +11,18 @@ import { ClientSession } from './client-session.ts';
 import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
 import { Connection } from './connection.ts';
-import type { HeartbeatRules } from './core/heartbeat.ts';
+import type { HeartbeatRules, PeerRules } from './core/heartbeat.ts';
 import type { Emission } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
 import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
-import { GapError } from './line.ts';
+import { ACK_WITHIN, GapError } from './line.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
 import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } from './wire/frames.ts';
-import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
+import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, PATIENCE, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
 export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' | 'presence' }>;
@@ -88,9 +88,10 @@ export class Conversation {
         clock,
         offers: (capability) => this.capabilities[capability],
         socket: () => (this.state.status === 'open' ? this.#connection.socket : undefined),
-        sent: (bytes) => {
+        sent: (bytes, owes) => {
           this.#traffic.messagesSent++;
           this.#traffic.bytesSent += bytes;
+          this.#connection.wrote(bytes, owes);
         },
       },
       settings.outbox,
@@ -101,6 +102,7 @@ export class Conversation {
       resends: settings.unacknowledged === 'resend',
       wake: () => this.#transmitter.wake(),
       use: (line) => this.#transmitter.use(line),
+      acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
       readmit: (postings) => this.#transmitter.readmit(postings),
       later: (deed) => this.#later.push(deed),
       lost: (mayAsk) => {
@@ -315,6 +317,7 @@ export class Conversation {
   #handle(frame: ServerFrame): boolean {
     switch (frame.type) {
       case 'ping':
+        if (frame.next) this.#connection.expect(frame.next);
         this.write({ ...pongTo(frame), ...this.#session.received() });
         break;
       case 'pong':
@@ -380,12 +383,20 @@ export class Conversation {
     this.#connection.fail({ kind: 'violation', code, reason: shortened(error.message), wasClean: false, error });
   }
 
-  /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late. */
-  #heartbeat(): HeartbeatRules | undefined {
+  /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late (docs/protocol.md, Life). */
+  #heartbeat(): (HeartbeatRules & Partial<PeerRules>) | undefined {
     const { protocol, probeTimeout } = this.#settings;
     const { interval, timeout } = this.#agreement.opened?.heartbeat ?? {};
     if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;
-    return { interval: interval + timeout / 2, timeout: timeout / 2, probeTimeout };
+    return {
+      interval: interval + timeout / 2,
+      timeout: timeout / 2,
+      probeTimeout,
+      answers: true,
+      speaks: interval + timeout,
+      givesUp: interval + PATIENCE * timeout,
+      ...(this.#session.exists && { acknowledges: ACK_WITHIN }),
+    };
   }
 
   #ping(): void {

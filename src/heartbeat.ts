@@ -1,34 +1,56 @@
 /** The heart that beats by core/heartbeat.ts: sends pings, listens for life, keeps the one timer for it. */
 
 import { clampDelay } from './core/backoff.ts';
-import { ask, type Beat, type HeartbeatRules, judge, smooth } from './core/heartbeat.ts';
+import { ask, type Beat, type HeartbeatRules, judge, type Life, type PeerRules, passage, type Question, smooth } from './core/heartbeat.ts';
 import type { Clock } from './io/clock.ts';
 
 /** What a heartbeat needs of the connection it watches over. */
 export interface Patient {
   readonly clock: Clock;
-  readonly rules: HeartbeatRules;
+  readonly rules: HeartbeatRules & Partial<PeerRules>;
+  /** Milliseconds that the opening took: the round trip, while nothing better is known. */
+  readonly opening: number;
   ping(): void;
   bufferedAmount(): number;
   lost(): void;
 }
 
+/** A slow opening may have other reasons than the way: credentials to be checked, a browser that holds attempts back. */
+const SLOWEST_GUESS = 5_000;
+/** A question behind more than this says how much was written, not how long the round trip takes; bytes. */
+const LIGHT = 16_384;
+
 /** Watches over one open socket, from its opening to its end. */
 export class Heartbeat {
   readonly #patient: Patient;
+  readonly #guess: number;
   #heardAt: number;
-  /** When the question was asked whose answer says how long the round trip takes. */
-  #askedAt: number | undefined;
-  #deadline: number | undefined;
+  #spokeAt: number;
+  #asked: Question | undefined;
+  #unansweredSince: number | undefined;
+  /** When the question was asked whose answer says how long the round trip takes; undefined where it says nothing. */
+  #timedAt: number | undefined;
   #roundTrip = 0;
   #doubts = 0;
   #looked = false;
   #buffered = 0;
+  /** Bytes written; those of them that have arrived for certain; those that were written before the question. */
+  #written = 0;
+  #arrived = 0;
+  #mark = 0;
+  #owedSince: number | undefined;
+  #expectedUntil = 0;
+  /** Whether it is known that questions are answered as such. */
+  #answers: boolean;
   #timer: unknown;
+  /** When the timer fires. */
+  #until = 0;
 
   constructor(patient: Patient) {
     this.#patient = patient;
-    this.#heardAt = patient.clock.now();
+    this.#guess = Math.min(patient.opening, SLOWEST_GUESS);
+    this.#answers = patient.rules.answers === true;
+    this.#heardAt = this.#spokeAt = patient.clock.now();
     this.#act(this.#judge());
   }
 
@@ -39,40 +61,85 @@ export class Heartbeat {
 
   /** Something was received, which proves that there is life. */
   heard(): void {
-    const asked = this.#deadline !== undefined;
+    const wasAsked = this.#asked !== undefined;
     this.#heardAt = this.#patient.clock.now();
-    this.#deadline = undefined;
+    this.#expectedUntil = 0;
     this.#doubts = 0;
     this.#looked = false;
+    this.#asked = undefined;
     // The timer stands at the answer's deadline: the next question may be due before.
-    if (asked) this.#act(this.#judge());
+    if (wasAsked) this.#act(this.#judge());
   }
 
-  /** What was received was the answer to the question: it says how long the round trip took. */
+  /** What was received was the answer to the question: it says how long the round trip took, and what has arrived. */
   answered(): void {
-    if (this.#askedAt !== undefined) this.#roundTrip = smooth(this.#roundTrip, this.#heardAt - this.#askedAt);
-    this.#askedAt = undefined;
+    if (this.#timedAt !== undefined) this.#roundTrip = smooth(this.#roundTrip, this.#heardAt - this.#timedAt);
+    this.#timedAt = undefined;
+    this.#answers = true;
+    this.#settle(this.#mark);
+  }
+
+  /**
+   * Something was written.
+   *
+   * @param owes whether the peer will show that it has received it
+   */
+  wrote(bytes: number, owes: boolean): void {
+    this.#written += bytes;
+    this.#spokeAt = this.#patient.clock.now();
+    if (owes) this.#owe();
+  }
+
+  /** The peer has received all but so many bytes of what was written. */
+  confirmed(rest: number): void {
+    this.#owedSince = undefined;
+    this.#settle(this.#written - rest);
+    if (rest > 0) this.#owe();
+  }
+
+  /** A message of so many bytes is on its way in. */
+  expect(bytes: number): void {
+    const { clock, rules } = this.#patient;
+    this.#expectedUntil = clock.now() + rules.interval + rules.timeout + passage(bytes);
   }
 
   /** There is a reason for doubt: ask now, unless a question with a near deadline is out already. */
   probe(): void {
     const now = this.#patient.clock.now();
     const question = ask('probe', this.#life(), now, this.#patient.rules);
-    const deadline = this.#deadline ?? Infinity;
-    if (deadline < now || deadline > question.until) this.#act(question);
+    const { until } = this.#asked ?? { until: Infinity };
+    if (until < now || until > question.until) this.#act(question);
   }
 
   stop(): void {
     this.#patient.clock.clearTimeout(this.#timer);
   }
 
-  #life() {
-    const draining = this.#patient.bufferedAmount() < this.#buffered;
+  /** Both ways were open a moment ago. */
+  #settle(arrived: number): void {
+    this.#arrived = Math.max(this.#arrived, arrived);
+    this.#unansweredSince = undefined;
+  }
+
+  #owe(): void {
+    if (this.#owedSince !== undefined) return;
+    this.#owedSince = this.#patient.clock.now();
+    if (this.#asked) return;
+    const beat = this.#judge();
+    if (beat.type !== 'wait' || beat.until < this.#until) this.#act(beat);
+  }
+
+  #life(): Life {
     return {
       heardAt: this.#heardAt,
-      deadline: this.#deadline,
-      roundTrip: this.#roundTrip,
-      draining,
+      spokeAt: this.#spokeAt,
+      asked: this.#asked,
+      unansweredSince: this.#answers ? this.#unansweredSince : undefined,
+      owedSince: this.#answers ? this.#owedSince : undefined,
+      roundTrip: this.#roundTrip || this.#guess,
+      inFlight: this.#written - this.#arrived,
+      expectedUntil: this.#expectedUntil,
+      draining: this.#patient.bufferedAmount() < this.#buffered,
       doubts: this.#doubts,
       looked: this.#looked,
     };
@@ -85,14 +152,24 @@ export class Heartbeat {
   #act(beat: Beat): void {
     const { clock, ping, lost } = this.#patient;
     if (beat.type === 'lost') return lost();
-    const asks = beat.type === 'ping' || beat.type === 'probe';
     this.#looked = beat.type === 'look';
-    if (beat.type === 'probe') this.#doubts++;
-    if (asks) this.#askedAt = clock.now();
-    if (asks || this.#deadline !== undefined) this.#deadline = beat.until;
+    this.#until = beat.until;
+    if (this.#asked) this.#asked = { ...this.#asked, until: beat.until };
     this.#buffered = this.#patient.bufferedAmount();
     clock.clearTimeout(this.#timer);
     this.#timer = clock.setTimeout(() => this.#act(this.#judge()), clampDelay(beat.until - clock.now()));
-    if (asks) ping();
+    if (beat.type === 'ping' || beat.type === 'probe') this.#ask(beat, ping);
+  }
+
+  #ask(question: Question, ping: () => void): void {
+    this.#spokeAt = question.at; // also where the ping is not worth counting
+    if (question.late) this.#doubts++;
+    if (question.late) this.#unansweredSince = undefined;
+    this.#unansweredSince ??= question.at;
+    this.#asked = question;
+    this.#timedAt = this.#written - this.#arrived <= LIGHT ? question.at : undefined;
+    ping();
+    this.#mark = this.#written;
+    this.#owedSince = undefined; // the question stands for all of it
   }
 }

@@ -48,7 +48,7 @@ interface Parked {
 /** What makes room, or stops what takes it. */
 const URGENT: readonly string[] = ['cancel', 'credit', 'grant'];
 /** An acknowledgement is not put off for longer than this; milliseconds. */
-const ACK_WITHIN = 1_000;
+export const ACK_WITHIN = 1_000;
 /** What a frame costs on the wire beside its payload and names, at most; in memory too. */
 const FRAME_COST = 128;
 
@@ -182,15 +182,16 @@ export class Line {
   }
 
   /**
-   * The other end has everything up to there.
+   * The other end has everything up to there. Returns whether that is news.
    *
    * @throws ProtocolError when that was never sent
    */
-  acknowledge(received: number): void {
+  acknowledge(received: number): boolean {
     const done = this.#session.acknowledge(received);
     if (!done) throw new ProtocolError(`Frame ${received} is acknowledged, and was never sent`);
     for (const { value } of done) value?.posting?.acknowledged?.();
     if (done.length > 0) this.#host.wake(); // there is room
+    return done.length > 0;
   }
 
   /** The connection is gone; what is numbered is kept. */

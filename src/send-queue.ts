@@ -46,19 +46,20 @@ export class SendQueue {
   }
 
   /** Sends what waited. Should the socket start to close meanwhile, the rest goes on waiting. */
-  flush(socket: WebSocketLike | undefined, isOpen: () => boolean): void {
+  flush(socket: WebSocketLike | undefined, isOpen: () => boolean, sent: (bytes: number) => void): void {
     this.#warned = false;
     this.drop(this.expire());
-    this.#send(socket, isOpen);
+    this.#send(socket, isOpen, sent);
     this.#watch();
   }
 
-  #send(socket: WebSocketLike | undefined, isOpen: () => boolean): void {
+  #send(socket: WebSocketLike | undefined, isOpen: () => boolean, sent: (bytes: number) => void): void {
     while (socket?.readyState === OPEN && isOpen()) {
       const next = this.#queue.shift();
       if (!next) return;
       try {
         socket.send(next.value);
+        sent(next.bytes);
       } catch (error) {
         report(new HoldfastError('SEND_FAILED', 'The socket did not take a queued message; it is dropped', error));
         this.drop([{ ...next, reason: 'failed' }]);

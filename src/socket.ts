@@ -223,8 +223,10 @@ export class ReconnectingWebSocket extends EventTarget {
     const message = sendable(data);
     const { socket, state } = this.#connection;
     // A socket that is on its way out while the state is still open would swallow it without a word.
-    if (state.status === 'open' && this.#queue.size === 0 && socket?.readyState === OPEN) return socket.send(message);
-    this.#keep(message, byteLength(message), state.status);
+    if (state.status !== 'open' || this.#queue.size > 0 || socket?.readyState !== OPEN)
+      return this.#keep(message, byteLength(message), state.status);
+    socket.send(message);
+    this.#connection.wrote(typeof message === 'string' ? message.length : byteLength(message), true); // near enough, and costs nothing
   }
 
   /**
@@ -361,7 +363,11 @@ export class ReconnectingWebSocket extends EventTarget {
     this.#protocol = protocol ?? '';
     this.#extensions = extensions ?? '';
     this.#discarded = 0;
-    this.#queue.flush(this.#connection.socket, () => this.state.status === 'open');
+    this.#queue.flush(
+      this.#connection.socket,
+      () => this.state.status === 'open',
+      (bytes) => this.#connection.wrote(bytes, true),
+    );
     // Not where a listener of `statechange` has closed it already.
     if (this.state.status === 'open') this.dispatchEvent(new Event('open'));
   }

@@ -12,7 +12,7 @@ import type { Line, Way } from './line.ts';
 import { guarded } from './report.ts';
 import { Batch } from './wire/batch.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
-import type { Outgoing } from './wire/frames.ts';
+import { announcement, type Outgoing } from './wire/frames.ts';
 import type { Capabilities, Protocol } from './wire/protocol.ts';
 
 /** What a transmitter needs of the client. */
@@ -23,8 +23,12 @@ export interface TransmitterHost {
   offers(capability: keyof Capabilities): boolean;
   /** The socket, while the connection is open. */
   socket(): WebSocketLike | undefined;
-  /** A message went out. */
-  sent(bytes: number): void;
+  /**
+   * A message went out.
+   *
+   * @param owes whether the server will show that it has received it
+   */
+  sent(bytes: number, owes: boolean): void;
 }
 
 /** Bytes that may wait in the socket before the outbox is held back. */
@@ -51,6 +55,8 @@ export class Transmitter {
   /** What is in the outbox again: it had been written in a session that was lost. */
   readonly #readmitted = new Map<Posting, Entry<Posting>>();
   #scheduled = false;
+  /** Whether something is written that the user has posted. */
+  #owes = false;
   #paused = false;
   /** Set while the socket has enough to do, and how long until it is looked at again. */
   #pacing: unknown;
@@ -73,7 +79,9 @@ export class Transmitter {
    * @returns the way onto this connection, for the line of a session
    */
   opened(limit: number, window: number): Way {
-    const batch = new Batch(limit, this.#host.protocol.batches ? undefined : 1);
+    const { protocol } = this.#host;
+    const announce = (next: number) => protocol.encode(announcement(next), undefined);
+    const batch = new Batch(limit, protocol.batches ? undefined : 1, protocol.pings ? announce : undefined);
     this.#limit = limit;
     this.#batch = batch;
     this.#paused = false;
@@ -216,8 +224,10 @@ export class Transmitter {
   }
 
   #write(socket: WebSocketLike): void {
+    const owes = this.#line ? this.#line.unacknowledged.frames > 0 : this.#owes;
+    this.#owes = false;
     for (const message of this.#batch.take()) {
-      this.#host.sent(bytesOf(message));
+      this.#host.sent(bytesOf(message), owes);
       guarded(() => socket.send(message));
     }
   }
@@ -277,6 +287,7 @@ export class Transmitter {
     const missing = this.#missing(posting);
     if (missing) return void drops.push(() => posting.dropped('unsupported', new UnsupportedError(missing, 'The server')));
     const line = posting.volatile ? undefined : this.#line;
+    this.#owes = true;
     const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
     else if (!line) posting.sent();

@@ -26,6 +26,9 @@ export interface Memory {
   readonly suspects: number;
   readonly everOpened: boolean;
   readonly openedAt: number;
+  /** When the last attempt began, and how many in a row took too long. */
+  readonly attemptedAt: number;
+  readonly timeouts: number;
   /** When the page last woke up, and when that last forced an attempt. */
   readonly wokeAt: number;
   readonly forcedAt: number;
@@ -112,13 +115,26 @@ const WAKE_JITTER = 250;
 const WAKE_EVERY = 3_000;
 /** A connection lost within this time after a wake-up was lost to the sleep: no backoff. */
 const WAKE_GRACE = 5_000;
+/** Attempts get longer while they take too long, up to this: browsers hold them back after failures, Firefox for up to a minute. */
+const LONGEST_ATTEMPT = 60_000;
 /** `onLine === false` is a hint that can be wrong, so it slows attempts down and never stops them. */
 const OFFLINE_RETRY = 30_000;
 
 /** The machine before anything happened. */
 export const initial: Model = {
   state: { status: 'idle' },
-  memory: { attempt: 0, suspects: 0, everOpened: false, openedAt: 0, wokeAt: -Infinity, forcedAt: -Infinity, retryAt: 0, cause: undefined },
+  memory: {
+    attempt: 0,
+    suspects: 0,
+    everOpened: false,
+    openedAt: 0,
+    attemptedAt: 0,
+    timeouts: 0,
+    wokeAt: -Infinity,
+    forcedAt: -Infinity,
+    retryAt: 0,
+    cause: undefined,
+  },
 };
 
 /** One step: the state after `event`, and what the shell has to do for it, in order. */
@@ -140,14 +156,14 @@ export function transition(model: Model, event: Event, moment: Moment, rules: Ru
       return connecting ? [{ state: { ...state, phase: 'opening' }, memory }, []] : nothing;
     case 'socketOpened':
       if (connecting && rules.handshake) return [{ state: { ...state, phase: 'handshaking' }, memory }, [{ type: 'runHandshake' }]];
-      return connecting ? opened(memory, false, moment) : nothing;
+      return connecting ? opened(memory, false, moment, rules) : nothing;
     case 'handshakeDone':
-      return connecting ? opened(memory, event.resumed, moment) : nothing;
+      return connecting ? opened(memory, event.resumed, moment, rules) : nothing;
     case 'lost':
       if (status === 'closing') return closed(memory, state.cause, event.loss, state.error);
       return connecting || status === 'open' ? lost(model, event.loss, event, moment, rules) : nothing;
     case 'wokeUp':
-      return wake(model, moment);
+      return wake(model, moment, rules);
     case 'timerFired':
       if (status === 'closing') return closed(memory, state.cause, unanswered(state), state.error);
       return waiting ? attempt(memory, moment, rules) : nothing;
@@ -162,16 +178,20 @@ function begin({ everOpened }: Memory, moment: Moment, rules: Rules): Step {
   return [model, [{ type: 'watch' }, ...effects]];
 }
 
-function attempt(memory: Memory, { wall }: Moment, { connectTimeout }: Rules): Step {
+function attempt(before: Memory, { now, wall }: Moment, { connectTimeout }: Rules): Step {
+  const memory = { ...before, attemptedAt: now };
+  const delay = Math.min(connectTimeout * 2 ** memory.timeouts, Math.max(connectTimeout, LONGEST_ATTEMPT));
   return [
     { state: { status: 'connecting', attempt: memory.attempt, startedAt: wall, phase: 'resolving' }, memory },
-    [{ type: 'startTimer', delay: clampDelay(connectTimeout) }, { type: 'openSocket' }],
+    [{ type: 'startTimer', delay: clampDelay(delay) }, { type: 'openSocket' }],
   ];
 }
 
-function opened(memory: Memory, resumed: boolean, { now, wall }: Moment): Step {
+function opened(before: Memory, resumed: boolean, { now, wall }: Moment, { connectTimeout }: Rules): Step {
+  // What has taken long will take long again.
+  const timeouts = now - before.attemptedAt > connectTimeout / 2 ? before.timeouts : 0;
   return [
-    { state: { status: 'open', since: wall, resumed }, memory: { ...memory, everOpened: true, openedAt: now } },
+    { state: { status: 'open', since: wall, resumed }, memory: { ...before, everOpened: true, openedAt: now, timeouts } },
     [{ type: 'stopTimer' }, { type: 'startHeartbeat' }, { type: 'emitOpened' }],
   ];
 }
@@ -179,13 +199,17 @@ function opened(memory: Memory, resumed: boolean, { now, wall }: Moment): Step {
 /** The user's reconnect, where there is something to give up: at once; the series of failures goes on where it stood. */
 function replace(before: Model, reason: string, moment: Moment, rules: Rules): Step {
   const loss: Loss = { kind: 'replaced', code: REPLACED, reason, wasClean: false };
+  return again(before.state, settled(before, moment, rules), loss, moment, rules);
+}
+
+/** Another attempt in the place of what there is. */
+function again(state: State, memory: Memory, loss: Loss, moment: Moment, rules: Rules): Step {
   // There is no socket, so none is lost: asked anew without a word (a close listener that reconnects would never end).
-  const { state } = before;
   if ((state.status === 'connecting' && state.phase === 'resolving') || (state.status === 'closing' && !state.socket)) {
-    const [model, effects] = attempt(before.memory, moment, rules);
+    const [model, effects] = attempt(memory, moment, rules);
     return [model, [{ type: 'dropSocket', loss }, ...effects]];
   }
-  const [model, effects] = attempt({ ...settled(before, moment, rules), cause: loss }, moment, rules);
+  const [model, effects] = attempt({ ...memory, cause: loss }, moment, rules);
   return [model, [{ type: 'dropSocket', loss }, { type: 'emitLost', loss, willReconnect: true }, ...effects]];
 }
 
@@ -219,7 +243,8 @@ function lost(model: Model, loss: Loss, { verdict, retryAfter }: Ruling, moment:
   const attempt = before.attempt + (offline ? 0 : 1);
   if (attempt > rules.maxRetries) return closed(before, 'exhausted', loss);
   const woken = model.state.status === 'open' && moment.now - before.wokeAt <= WAKE_GRACE && mayForce(before, moment);
-  const memory = { ...before, suspects, attempt, cause: loss, forcedAt: woken ? moment.now : before.forcedAt };
+  const timeouts = before.timeouts + (loss.kind === 'timeout' ? 1 : 0);
+  const memory = { ...before, suspects, attempt, timeouts, cause: loss, forcedAt: woken ? moment.now : before.forcedAt };
   return offline ? wait('offline', OFFLINE_RETRY, memory, loss, moment) : wait('waiting', delay(), memory, loss, moment);
 
   function delay(): number {
@@ -253,15 +278,23 @@ function closed(memory: Memory, cause: ClosedCause, loss: Loss, asked?: Error): 
 }
 
 /** The page is back: doubt what is open, hurry what is waiting, though not more often than {@link WAKE_EVERY}. */
-function wake({ state, memory: before }: Model, { now, wall, random }: Moment): Step {
+function wake({ state, memory: before }: Model, moment: Moment, rules: Rules): Step {
+  const { now, wall, random } = moment;
   const memory = { ...before, wokeAt: now };
   if (state.status === 'open') return [{ state, memory }, [{ type: 'probe' }]];
+  // An attempt from before the sleep, or over a network that is gone, may hang until its time is over.
+  if (state.status === 'connecting' && now - before.attemptedAt >= rules.connectTimeout / 2 && mayForce(before, moment)) {
+    return again(state, { ...memory, forcedAt: now }, OVERSLEPT, moment, rules);
+  }
   const forcedAt = Math.max(now, before.forcedAt + WAKE_EVERY);
   const retryAt = forcedAt + WAKE_JITTER * random;
   if (!('retryAt' in state) || retryAt >= before.retryAt) return [{ state, memory }, []];
   const delay = retryAt - now;
   return [{ state: { ...state, retryAt: wall + delay }, memory: { ...memory, forcedAt, retryAt } }, [{ type: 'startTimer', delay }]];
 }
+
+/** What an attempt comes to that is begun anew when the page wakes up. */
+const OVERSLEPT: Loss = { kind: 'timeout', code: 1006, reason: 'the page woke up', wasClean: false };
 
 function mayForce({ forcedAt }: Memory, { now }: Moment): boolean {
   return now - forcedAt >= WAKE_EVERY;

@@ -1,14 +1,14 @@
 /** The life of the page around a connection: network hints, visibility, suspension. Works without a document (workers, Node). */
 
 /**
- * What may happen to a page. `online`, `offline` and `visible` are hints. `thawed` is a fact: the page was suspended (frozen or in the
+ * What may happen to a page. `online`, `offline`, `network` and `visible` are hints. `thawed` is a fact: the page was suspended (frozen or in the
  * back-forward cache), and no socket survives that (Chromium closes it just after the event; measured in version 156).
  *
  * - `online`, `visible`: asks an open link for a sign of life, and cuts a wait short
- * - `offline`: asks an open link for a sign of life
+ * - `offline`, `network` (it is another one, or differs in kind): asks an open link for a sign of life
  * - `thawed`: replaces an open link, and cuts a wait short
  */
-export type LifecycleSignal = 'online' | 'offline' | 'visible' | 'thawed';
+export type LifecycleSignal = 'online' | 'offline' | 'network' | 'visible' | 'thawed';
 
 /**
  * Where the library learns about the page. Give one of your own in an app shell that knows better, or in tests.
@@ -65,6 +65,8 @@ export const browserLifecycle: Lifecycle = {
     const global = globalThis as unknown as Source;
     on(global, 'online', () => 'online');
     on(global, 'offline', () => 'offline');
+    // Chromium: a changed address is no event, but the figures of the new network are (Network Information API).
+    on((globalThis.navigator as { readonly connection?: Source } | undefined)?.connection, 'change', () => 'network');
     on(page, 'visibilitychange', () => page?.visibilityState === 'visible' && 'visible');
     // iOS may return to an app with pageshow and no visibilitychange (flarum/framework#4590).
     on(global, 'pageshow', (event) => ((event as PageTransitionEvent).persisted ? 'thawed' : 'visible'));

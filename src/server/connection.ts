@@ -250,6 +250,7 @@ export class ServerConnection {
     switch (frame.type) {
       case 'ping':
         client.heard(frame.received);
+        if (frame.next) this.#pulse.expect(frame.next);
         this.write({ ...pongTo(frame), ...client.received(this) });
         break;
       case 'pong':

@@ -1,7 +1,8 @@
 /** What goes out to one client: within what it takes, and what is written in one task as one message. */
 
 import { Batch } from '../wire/batch.ts';
-import type { Message } from '../wire/codec.ts';
+import { encodeFrame, type Message } from '../wire/codec.ts';
+import { announcement } from '../wire/frames.ts';
 
 /** The way out to one client. */
 export class Outbound {
@@ -27,7 +28,7 @@ export class Outbound {
   agreed(limit: number, features: readonly string[]): void {
     this.limit = limit;
     this.features = features;
-    this.#batch = new Batch(limit);
+    this.#batch = new Batch(limit, undefined, (next) => encodeFrame(announcement(next), undefined));
   }
 
   /** Bytes that wait for the end of the task. */

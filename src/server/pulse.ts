@@ -1,6 +1,11 @@
-/** Whether a client is alive: asks after silence in either direction, so that the client hears something too, and gives up without an answer. */
+/**
+ * Whether a client is alive: asks after silence in either direction, so that the client hears something too, and gives up without an answer.
+ * Patiently: a page may be busy for seconds, and a client that is really gone costs little.
+ */
 
+import { passage } from '../core/heartbeat.ts';
 import type { Clock } from '../io/clock.ts';
+import { PATIENCE } from '../wire/protocol.ts';
 
 /** What happens. */
 export interface PulseEvents {
@@ -16,7 +21,10 @@ export class Pulse {
   readonly #events: PulseEvents;
   #heardAt = 0;
   #spokeAt = 0;
+  /** When it was asked first since it was heard. */
   #askedAt = -Infinity;
+  /** Until when a large message may be on its way. */
+  #expectedUntil = 0;
   #timer: unknown;
 
   constructor(clock: Clock, rules: { readonly interval: number; readonly timeout: number }, events: PulseEvents) {
@@ -27,7 +35,7 @@ export class Pulse {
 
   start(): void {
     this.#heardAt = this.#spokeAt = this.#clock.now();
-    this.#wait(this.#rules.interval);
+    this.#look();
   }
 
   stop(): void {
@@ -37,6 +45,7 @@ export class Pulse {
   /** Something came in. */
   heard(): void {
     this.#heardAt = this.#clock.now();
+    this.#expectedUntil = 0;
   }
 
   /** Something went out. */
@@ -44,20 +53,25 @@ export class Pulse {
     this.#spokeAt = this.#clock.now();
   }
 
-  #wait(delay: number): void {
-    this.#timer = this.#clock.setTimeout(() => this.#look(), delay);
+  /** A message of so many bytes is on its way. */
+  expect(bytes: number): void {
+    this.#expectedUntil = this.#clock.now() + this.#rules.interval + passage(bytes);
   }
 
   #look(): void {
     const now = this.#clock.now();
     const { interval, timeout } = this.#rules;
-    const waiting = this.#askedAt > this.#heardAt;
-    const due = waiting ? this.#askedAt + timeout : Math.min(this.#heardAt, this.#spokeAt) + interval;
-    if (now < due) return this.#wait(due - now);
-    if (waiting) return this.#events.silent();
-    this.#askedAt = now;
-    this.#spokeAt = now;
-    this.#events.ping();
-    this.#wait(Math.min(interval, timeout));
+    const asked = this.#askedAt > this.#heardAt;
+    const verdict = asked ? Math.max(this.#askedAt, this.#expectedUntil) + PATIENCE * timeout : Infinity;
+    if (now >= verdict) return this.#events.silent();
+    // Who does not say anything may still be listening.
+    const due = (asked ? this.#spokeAt : Math.min(this.#heardAt, this.#spokeAt)) + interval;
+    if (now >= due) {
+      if (!asked) this.#askedAt = now;
+      this.#spokeAt = now;
+      this.#events.ping();
+    }
+    const next = now < due ? due : now + Math.min(interval, PATIENCE * timeout);
+    this.#timer = this.#clock.setTimeout(() => this.#look(), Math.min(next, verdict) - now);
   }
 }

@@ -1,24 +1,29 @@
 /** Several frames in one message: what is written in one task goes out together, in order. Deterministic: who owns it says when. */
 
-import { MAX_BATCH, type Message } from './codec.ts';
+import { bytesOf, MAX_BATCH, type Message } from './codec.ts';
 
 /** Most bytes of a batch; a single frame may be larger. */
 const MAX_BYTES = 16 * 1_024;
+/** A message with more than this is announced: the other end may not hear anything for as long as it is on its way. */
+const LARGE = 65_536;
 
 /** Collects encoded frames and packs them. */
 export class Batch {
   readonly #maxBytes: number;
   readonly #maxFrames: number;
+  readonly #announce: ((next: number) => Message | undefined) | undefined;
   #messages: { readonly message: Message; readonly bytes: number }[] = [];
   #bytes = 0;
 
   /**
    * @param limit the largest message that the other side takes, in bytes
    * @param maxFrames most frames in a message; 1 for protocols that have no batches
+   * @param announce a frame that says how many bytes the message has that comes next
    */
-  constructor(limit: number, maxFrames: number = MAX_BATCH) {
+  constructor(limit: number, maxFrames: number = MAX_BATCH, announce?: (next: number) => Message | undefined) {
     this.#maxBytes = Math.min(MAX_BYTES, limit);
     this.#maxFrames = maxFrames;
+    this.#announce = announce;
   }
 
   /** Frames waiting. */
@@ -33,6 +38,8 @@ export class Batch {
 
   /** Adds an encoded frame and its size in bytes. */
   add(message: Message, bytes: number): void {
+    const announcement = bytes > LARGE ? this.#announce?.(bytes) : undefined;
+    if (announcement !== undefined) this.add(announcement, bytesOf(announcement));
     this.#bytes += bytes;
     this.#messages.push({ message, bytes });
   }

@@ -140,7 +140,8 @@ export interface Request extends Numbered {
 
 /** What both sides may send. */
 export type CommonFrame =
-  | { readonly type: 'ping'; readonly nonce?: number; readonly received?: number }
+  /** `next`: bytes of the large message that follows. */
+  | { readonly type: 'ping'; readonly nonce?: number; readonly received?: number; readonly next?: number }
   | { readonly type: 'pong'; readonly nonce?: number; readonly received?: number }
   | { readonly type: 'ack'; readonly received: number }
   /** Nothing, with a number: a frame of an unknown type comes out as one too. */
@@ -247,6 +248,11 @@ type WithoutPayload<F> = F extends { type: WithPayload } ? Omit<F, PayloadField>
 
 /** A frame as it is sent (docs/protocol.md, section Frames). Its `data`, `params` or `result` is encoded already, and goes beside it. */
 export type Outgoing<F extends Frame = Frame> = WithoutPayload<F>;
+
+/** Says that a large message follows; with a nonce of its own, since its answer says nothing about the round trip. */
+export function announcement(next: number): Outgoing<{ readonly type: 'ping'; readonly nonce?: number; readonly next?: number }> {
+  return { type: 'ping', nonce: 0, next };
+}
 
 /** The answer to a ping: its nonce, and nothing else that came with it. */
 export function pongTo({ nonce }: { readonly nonce?: number | null }): Outgoing<{ readonly type: 'pong'; readonly nonce?: number }> {

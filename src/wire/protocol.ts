@@ -183,6 +183,8 @@ export interface EndingRuling {
 
 /** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense; a number was missing. */
 export const HANDSHAKE_TIMEOUT = 4002;
+/** A server waits for so many times `heartbeat.timeout` before it gives a client up: its page may have a long task to do. */
+export const PATIENCE = 4;
 export const UNDECODABLE = 4003;
 export const SEQUENCE_GAP = 4412;
 

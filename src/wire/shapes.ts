@@ -42,11 +42,11 @@ const unnumbered = { seq: absent };
 const numbered = { seq: maybe(id) };
 /** A place in the history of a channel. */
 const place = { epoch: maybe(text), offset: maybe(whole) };
-const pings = { ...unnumbered, nonce: maybe(whole), received: maybe(whole) };
+const pongs = { ...unnumbered, nonce: maybe(whole), received: maybe(whole) };
 
 const COMMON: Readonly<Record<string, Shape>> = {
-  ping: pings,
-  pong: pings,
+  ping: { ...pongs, next: maybe(whole) },
+  pong: pongs,
   ack: { ...unnumbered, received: whole },
   skip: { seq: id },
   bye: {

@@ -19,6 +19,8 @@ describe('the way to a connection', () => {
         suspects: 0,
         everOpened: false,
         openedAt: 0,
+        attemptedAt: 0,
+        timeouts: 0,
         wokeAt: -Infinity,
         forcedAt: -Infinity,
         retryAt: 0,
@@ -49,6 +51,29 @@ describe('the way to a connection', () => {
     const step = transition(shaking[0], { type: 'handshakeDone', resumed: true }, moment, rules);
     expect(step[0].state).toEqual({ status: 'open', since: moment.wall, resumed: true });
     expect(effectsOf(step)).toEqual(['stopTimer', 'startHeartbeat', 'emitOpened']);
+  });
+
+  it('takes longer every time that an attempt took too long, up to a minute: browsers hold attempts back', () => {
+    const budgets: number[][] = [];
+    let model: Model = initial;
+    for (let i = 0; i < 5; i++) {
+      const step = transition(model, i === 0 ? events.connect : events.timer, moment, rules);
+      budgets.push(delayOf(step));
+      [model] = lostBy(step[0], closedBy(1006, { kind: 'timeout' }));
+    }
+    expect(budgets).toEqual([[10_000], [20_000], [40_000], [60_000], [60_000]]);
+    const own = { ...rules, connectTimeout: 90_000 };
+    expect(delayOf(transition(model, events.timer, moment, own))).toEqual([90_000]);
+  });
+
+  it('takes as long as before where it opened slowly, and the usual time where it did not', () => {
+    const slow: Model = { ...at.opening, memory: { ...at.opening.memory, timeouts: 1 } };
+    const again = (took: number) => {
+      const [open] = transition(slow, events.opened, { ...moment, now: moment.now + took }, rules);
+      return delayOf(transition(lostBy(open)[0], events.timer, moment, rules));
+    };
+    expect(again(5_001)).toEqual([20_000]);
+    expect(again(5_000)).toEqual([10_000]);
   });
 
   it('never sets a timer that would overflow', () => {
@@ -229,6 +254,21 @@ describe('waking up', () => {
     expect(step[1]).toEqual([]);
   });
 
+  it.each(['resolving', 'opening', 'handshaking'] as const)(
+    'begins an attempt anew that has been %s for long: it may hang from before',
+    (name) => {
+      const later = { now: moment.now + 5_000, wall: moment.wall + 5_000 };
+      expect(wake(at[name], { now: later.now - 1 })[1]).toEqual([]);
+      const step = wake(at[name], later);
+      expect(step[0].state).toMatchObject({ status: 'connecting', phase: 'resolving', attempt: 0, startedAt: later.wall });
+      const told = name === 'resolving' ? [] : ['emitLost']; // where nothing was said yet, nothing is lost
+      expect(effectsOf(step)).toEqual(['dropSocket', ...told, 'startTimer', 'openSocket']);
+      expect(wake(step[0], { now: later.now + 5_000 })[1]).not.toEqual([]);
+      const impatient = { ...rules, connectTimeout: 1_000 };
+      expect(transition(step[0], events.wake, { ...moment, now: later.now + 2_999 }, impatient)[1]).toEqual([]); // once in three seconds
+    },
+  );
+
   it('means that what is lost soon after was lost to the sleep: no backoff', () => {
     const [woken] = wake(at.open);
     expect(delayOf(lostBy(woken, undefined, { now: moment.now + 5_000, random: 0.5 }))).toEqual([125]);
@@ -281,7 +321,7 @@ describe('reconnect()', () => {
     const dead: Model = { ...at.closed, memory: { ...at.closed.memory, attempt: 9, suspects: 2, everOpened: true, forcedAt: 5 } };
     const step = reconnect(dead);
     expect(step[0].state).toMatchObject({ status: 'connecting', attempt: 0 });
-    expect(step[0].memory).toEqual({ ...initial.memory, everOpened: true });
+    expect(step[0].memory).toEqual({ ...initial.memory, everOpened: true, attemptedAt: moment.now });
     expect(effectsOf(step)).toEqual(['watch', 'startTimer', 'openSocket']);
   });
 

@@ -196,7 +196,8 @@ describe('the pulse', () => {
   it('pings a client that hears all the time and says nothing, and gives it up', async () => {
     const { host, welcomed, clock } = hosting();
     const peer = await welcomed();
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 35; i++) {
+      expect(peer.closes).toEqual([]);
       host.broadcast('note', i);
       await clock.advance(1_000);
     }
@@ -212,10 +213,37 @@ describe('the pulse', () => {
       expect(types(peer.news())).toEqual(['ping']);
       await peer.says({ type: 'pong' });
     }
-    await clock.advance(1_000 + 4_999);
+    await clock.advance(1_000 + 4 * 5_000 - 1);
+    expect(types(peer.news())).toEqual(Array(20).fill('ping'));
     expect(peer.closes).toEqual([]);
     await clock.advance(1);
     expect(peer.closes).toEqual([4_408]);
+  });
+
+  it('waits longer for a message that is announced, and no longer than two minutes', async () => {
+    for (const [next, until] of [
+      [48_192, 50_000],
+      [Number.MAX_SAFE_INTEGER, 15_000 + 120_000 + 20_000],
+    ] as const) {
+      const { welcomed, clock } = hosting();
+      const peer = await welcomed();
+      await peer.says({ type: 'ping', nonce: 0, next });
+      await clock.advance(until + (next === 48_192 ? 5_000 : 0) - 1);
+      expect(peer.closes).toEqual([]);
+      await clock.advance(1);
+      expect(peer.closes).toEqual([4_408]);
+    }
+  });
+
+  it('announces what is large, so that the client waits for it', async () => {
+    const { host, welcomed } = hosting({ limits: { message: 200_000 } });
+    const peer = await welcomed({ limits: { message: 200_000, window: 256 } });
+    host.clients[0]?.send('note', 'x'.repeat(65_400));
+    host.clients[0]?.send('note', 'x'.repeat(65_500 + 30));
+    await settled();
+    const [small, ping, large] = peer.news();
+    expect(small).toMatchObject({ type: 'event' });
+    expect(ping).toEqual({ type: 'ping', nonce: 0, next: JSON.stringify(large).length });
   });
 });
 

@@ -95,6 +95,11 @@ export class LinkSocket {
     this.#silent = true;
   }
 
+  /** The server sees bytes come in, of a message that is not there yet. */
+  hears(): void {
+    this.#port?.alive();
+  }
+
   /** The server is told that the connection is gone, as a proxy or a timeout of TCP would tell it. */
   serverGone(): void {
     this.#port?.closed();
