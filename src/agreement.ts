@@ -7,7 +7,7 @@ import type { ClientSession } from './client-session.ts';
 import type { AttemptContext } from './connection.ts';
 import type { Ruling } from './core/retry-policy.ts';
 import type { Loss } from './core/state.ts';
-import { credentialsOf } from './credentials.ts';
+import { type Auth, Credentials } from './credentials.ts';
 import { ProtocolError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import type { Way } from './line.ts';
@@ -36,6 +36,7 @@ export class Agreement {
   readonly #settings: ClientSettings;
   readonly #host: AgreementHost;
   readonly #address: AddressSource;
+  readonly #credentials: Credentials;
   #auth: unknown;
   /** Something that was sent may have been too large for the way. */
   #tooLarge = false;
@@ -52,12 +53,8 @@ export class Agreement {
     this.#options = options;
     this.#settings = settings;
     this.#host = host;
+    this.#credentials = new Credentials(options.auth, settings.clock, settings.authTimeout);
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...settings.protocol.subprotocols]);
-  }
-
-  /** The connection is open. */
-  succeeded(): void {
-    this.#unauthorized = false;
   }
 
   /** The connection, or the attempt, has ended. */
@@ -66,10 +63,21 @@ export class Agreement {
     if (!willReconnect) this.#unauthorized = false;
   }
 
+  /** Somebody else is to be spoken for from now on. */
+  setAuth(auth: Auth | undefined): void {
+    this.#credentials.auth = auth;
+    this.#auth = undefined;
+    this.#unauthorized = false;
+  }
+
+  /** Fresh credentials, for the connection that there is. */
+  refresh(context: ProviderContext): Promise<unknown> {
+    return this.#credentials.ask(context);
+  }
+
   /** Where to connect, and as whom. */
   async resolve(context: ProviderContext): Promise<Address> {
-    const { auth } = this.#options;
-    const [where, credentials] = await Promise.all([this.#address.resolve(context), credentialsOf(auth, context)]);
+    const [where, credentials] = await Promise.all([this.#address.resolve(context), this.#credentials.ask(context)]);
     if (!context.signal.aborted) this.#auth = credentials;
     return where;
   }
@@ -113,7 +121,8 @@ export class Agreement {
     const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.bye, suspects });
     this.forgets = forget === true;
     if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.bye?.code ?? loss.code);
-    const again = this.#unauthorized;
+    // A connection that lasted was authorized, whatever became of the credentials; one that was closed at once was not.
+    const again = this.#unauthorized && context.attempt > 0;
     this.#unauthorized = verdict === 'reauthorize';
     if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
     if (verdict === 'reauthorize') return { verdict: again ? 'unauthorized' : 'retry', retryAfter };

@@ -100,6 +100,8 @@ export interface ChannelListener<T> {
   presence?(frame: Extract<ServerFrame, { type: 'presence' }>): void;
   /** Nobody listens any more. */
   removed?(): void;
+  /** Whoever it was for is signed out. */
+  forgotten?(): void;
   failed(error: Error): void;
   /** The client is closed; `error` unless it was asked to. */
   closed(error: Error | undefined): void;
@@ -317,6 +319,20 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
   /** @internal The client is closed: loops end, handlers stay for the next `connect()`. */
   closed(error: Error | undefined): void {
     for (const listener of [...this.#listeners]) listener.closed(error);
+  }
+
+  /** @internal Whoever wanted it is gone. Returns whether there was anybody. */
+  forget(error: Error): boolean {
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    this.#params = undefined;
+    this.#confirmed = false;
+    for (const listener of listeners) {
+      listener.closed(error);
+      listener.removed?.();
+      listener.forgotten?.();
+    }
+    return listeners.length > 0;
   }
 
   /** How a handler listens that starts from a snapshot. */

@@ -113,6 +113,17 @@ export class ChannelDirectory implements ChannelHost {
     for (const channel of [...this.#channels.values()]) channel.closed(error);
   }
 
+  /** Who was there is gone, and all that was theirs: nobody listens any more. */
+  forget(error: Error): void {
+    this.lost();
+    this.#idle.clear();
+    this.#declared = [];
+    for (const channel of [...this.#channels.values()]) {
+      this.#subscriptions.release(channel.name);
+      if (channel.forget(error)) this.#changed(channel.name, false);
+    }
+  }
+
   /** A message of a channel, or the end of a subscription. */
   deliver(frame: Exclude<Delivery, { type: 'event' }>): void {
     const { channel } = frame;

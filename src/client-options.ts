@@ -25,10 +25,13 @@ export interface ClientOptions extends CommonOptions {
   readonly subprotocol?: false;
   /**
    * The credentials for the server: anything that JSON can carry, now or as a promise. Asked for on every attempt, and sent as `auth` of
-   * the hello (docs/protocol.md, section Opening). Throwing an {@link UnauthorizedError} ends in `closed` with the cause `unauthorized`;
-   * anything else that is thrown, and a promise that takes longer than `connectTimeout`, is a failed attempt. @default none
+   * the hello (docs/protocol.md, section Credentials), and again when the server asks for fresh ones, with `attempt` 0. Throwing an
+   * {@link UnauthorizedError} ends in `closed` with the cause `unauthorized`; anything else that is thrown, and a promise that takes longer
+   * than `authTimeout`, is a failed attempt (AUTH_FAILED). @default none
    */
   readonly auth?: (context: AttemptContext & { readonly signal: AbortSignal }) => unknown;
+  /** Milliseconds that `auth` may take; then its `signal` is aborted. An attempt as a whole has `connectTimeout`. @default 10000 */
+  readonly authTimeout?: number;
   /** Bounds of what waits to be written. @default 8 MiB, and an error when it is full */
   readonly outbox?: Partial<OutboxLimits>;
   /**
@@ -53,6 +56,7 @@ export interface ClientOptions extends CommonOptions {
 export interface ClientSettings extends ConnectionOptions {
   readonly protocol: Protocol;
   readonly outbox: OutboxLimits;
+  readonly authTimeout: number;
   readonly unacknowledged: 'resend' | 'drop';
   readonly callTimeout: number;
   readonly messageLimit: number;
@@ -66,6 +70,7 @@ const checks: Record<keyof ClientOptions, Check> = {
   protocol: has('encode', 'decode', 'classify'),
   subprotocol: [(value) => value === false, 'false'],
   auth: callback,
+  authTimeout: period,
   outbox: object,
   unacknowledged: [(value) => value === 'resend' || value === 'drop', "'resend' or 'drop'"],
   callTimeout: period,
@@ -90,6 +95,7 @@ export function settleClient(options: ClientOptions): ClientSettings {
   checker.warn();
   return {
     protocol: holdfast,
+    authTimeout: 10_000,
     unacknowledged: 'resend',
     callTimeout: 30_000,
     messageLimit: 262_144,

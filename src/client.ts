@@ -117,6 +117,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       opened: (opened) => this.#opened(opened),
       lost: (loss, willReconnect, unsent) => this.#lost(loss, willReconnect, unsent),
       failed: report,
+      troubled: (error) => this.dispatchEvent(new ClientErrorEvent(error as Error)),
     });
     register(this, this.#conversation);
     this.#outgoing = {
@@ -214,6 +215,40 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.#signal?.addEventListener('abort', this.#abort);
     this.#overtake();
     this.#conversation.reconnect(text);
+  }
+
+  /**
+   * Signs in as somebody else: from now on `auth` speaks for the client. What belongs to who was there is dropped at once, so that nothing of
+   * it goes out under another name: what waits and what is not acknowledged (a `drop` event each), calls, streams and uploads (they reject
+   * with a {@link ClosedError}), the session, and every subscription and presence: subscribe again for the new one. Then it connects anew,
+   * unless it is closed. For fresh credentials of the same user nothing is to be done: `auth` is asked for them.
+   *
+   * @param auth as the option; `undefined` for nobody
+   * @throws `TypeError` at anything else
+   *
+   * @example
+   * client.setAuth(() => tokens.of('ida'));
+   * client.channel('user:ida').subscribe((message) => console.log(message));
+   */
+  setAuth(auth: ClientOptions['auth']): void {
+    if (auth !== undefined) checkFunction(auth, 'setAuth');
+    const error = new ClosedError('It belonged to who was signed in before');
+    this.#lives++;
+    this.#conversation.become(auth, error);
+    this.#channels.forget(error);
+  }
+
+  /**
+   * Signs out: drops what belongs to who was there, as {@link Client.setAuth} does, and closes. `connect()` goes on as nobody; call `setAuth`
+   * before it to go on as somebody.
+   *
+   * @example
+   * await client.signOut();
+   */
+  signOut(): Promise<void> {
+    const closed = this.close({ reason: 'signed out' });
+    this.setAuth(undefined);
+    return closed;
   }
 
   /**

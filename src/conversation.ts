@@ -12,11 +12,13 @@ import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
 import { Connection } from './connection.ts';
 import type { HeartbeatRules, PeerRules } from './core/heartbeat.ts';
-import type { Emission } from './core/machine.ts';
+import { type Emission, REPLACED } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
+import type { Auth } from './credentials.ts';
 import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
 import { ACK_WITHIN, GapError } from './line.ts';
+import { Refresh } from './refresh.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
@@ -44,6 +46,8 @@ export interface ConversationHost {
   ): void;
   /** A handler of the user failed. */
   failed(error: unknown): void;
+  /** Something has gone wrong that the connection survives. */
+  troubled(error: unknown): void;
 }
 
 /** Counters, from the beginning of the client. */
@@ -71,6 +75,7 @@ export class Conversation {
   #byeTimer: unknown;
   readonly #session: ClientSession;
   readonly #agreement: Agreement;
+  readonly #refresh: Refresh;
   /** What is to be done when the connection is open, and not while it opens: the user's code may have its say in it. */
   readonly #later: (() => void)[] = [];
   #nonce = 0;
@@ -122,6 +127,14 @@ export class Conversation {
       declarations: () => host.declarations(),
       way: ({ limit, session }) => this.#transmitter.opened(limit, session?.window ?? 0),
       violated: (error) => this.#violated(error),
+    });
+    this.#refresh = new Refresh({
+      clock,
+      random: settings.random,
+      ask: (signal) => this.#agreement.refresh({ attempt: 0, cause: this.#connection.cause, everOpened: true, signal }),
+      tell: (auth) => this.#offer(auth),
+      failed: (error) => host.troubled(error),
+      unauthorized: (error) => this.#connection.fail({ kind: 'closed', code: 1006, reason: '', wasClean: false, error }),
     });
     this.#connection = new Connection(
       {
@@ -222,6 +235,20 @@ export class Conversation {
     this.#transmitter.clear(error);
     this.#endAnswers();
     this.#perform();
+  }
+
+  /**
+   * Somebody else is to be spoken for from now on, over another connection: what belongs to who was there is dropped, and the session is
+   * over, which the server is told.
+   */
+  become(auth: Auth | undefined, error: ClosedError): void {
+    this.#refresh.stop();
+    this.#agreement.setAuth(auth);
+    const { status } = this.state;
+    if (status === 'open') this.#transmitter.sayLast({ type: 'bye', code: REPLACED, reason: 'signed out', reconnect: true, resume: false });
+    // First of all, so that nobody who is told of a drop can write on the old connection.
+    if (status !== 'idle' && status !== 'closing' && status !== 'closed') this.#connection.reconnect('signed in anew');
+    this.stop(error, false);
   }
 
   /** @throws QueueFullError, MessageTooLargeError or UnsupportedError, when that is known already */
@@ -351,6 +378,9 @@ export class Conversation {
       case 'bye':
         this.#farewell(frame);
         break;
+      case 'auth':
+        this.#refresh.begin(frame.within);
+        break;
       case 'event':
       case 'message':
       case 'unsubscribe':
@@ -399,6 +429,18 @@ export class Conversation {
     };
   }
 
+  /** Hands fresh credentials to the server. */
+  #offer(auth: unknown): Promise<unknown> {
+    return this.ask({
+      name: 'auth',
+      what: 'the offer of credentials',
+      payload: undefined,
+      timeout: this.#settings.authTimeout,
+      waiting: { direct: true },
+      frame: (id) => ({ type: 'auth', id, ...(auth !== undefined && { auth }) }),
+    });
+  }
+
   #ping(): void {
     this.flush();
     this.confirmation.asked();
@@ -412,6 +454,7 @@ export class Conversation {
     if (emission.type === 'emitOpened') return this.#emitOpened(this.#agreement.opened as Opened);
     const { loss, willReconnect } = emission;
     this.#agreement.ended(willReconnect);
+    this.#refresh.stop();
     this.confirmation.lost();
     this.#caller.disconnected();
     this.#session.detach();
@@ -422,7 +465,6 @@ export class Conversation {
   }
 
   #emitOpened(opened: Opened): void {
-    this.#agreement.succeeded();
     this.#traffic.connections++;
     if (opened.resumed) this.#traffic.resumed++;
     this.#perform();

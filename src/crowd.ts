@@ -97,6 +97,15 @@ export class Crowd<T> implements ChannelListener<unknown> {
     this.failed(error ?? new ClosedError());
   }
 
+  /** Whoever was here is gone, and is not shown as somebody else. */
+  forgotten(): void {
+    this.#become(new Map());
+    this.#shown.clear();
+    this.#isKnown = false;
+    this.#told = this.#asking = this.#arriving = this.me = this.#refusedPayload = this.#accepted = undefined;
+    this.#end();
+  }
+
   /** Tells what is different from before. */
   #become(next: ReadonlyMap<string, Member<T>>, isNews = false): void {
     const before = this.members;

@@ -15,6 +15,7 @@ import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
 import { FROM_CLIENT } from '../wire/shapes.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { ServerClient } from './client.ts';
+import { Expiry } from './expiry.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Outbound } from './outbound.ts';
 import type { Declared, PresenceFrame } from './presence.ts';
@@ -48,6 +49,8 @@ export interface ConnectionHost {
   /** Undefined where the server offers none. */
   readonly sessions: SessionStore | undefined;
   authenticate(token: unknown, request: PeerRequest): unknown;
+  /** Until when a principal is who it says, in epoch milliseconds. */
+  expiresAt(principal: unknown): number;
   /** A client that nobody knows yet. */
   newClient(principal: unknown, request: PeerRequest): ServerClient;
   /** Who a principal is, whichever object says so. */
@@ -85,6 +88,11 @@ export class ServerConnection {
   readonly #peer: Peer;
   readonly #host: ConnectionHost;
   readonly #pulse: Pulse;
+  readonly #expiry: Expiry;
+  /** Until when the credentials of the hello are good. */
+  #expiresAt = Infinity;
+  /** New credentials are being looked at. */
+  #isRenewing = false;
   readonly #outbound = new Outbound(
     () => this.#client?.pump(this),
     (messages) => this.#send(messages),
@@ -106,6 +114,10 @@ export class ServerConnection {
     this.#pulse = new Pulse(clock, heartbeat, {
       ping: () => this.write({ type: 'ping', ...this.#client?.received(this) }),
       silent: () => this.leaveWith(Close.SILENT, 'no sign of life'),
+    });
+    this.#expiry = new Expiry(clock, {
+      ask: (within) => this.features.includes('refresh') && this.write({ type: 'auth', within }),
+      over: () => this.leaveWith(Close.UNAUTHENTICATED, 'the credentials have expired'),
     });
     this.#timer = clock.setTimeout(() => this.leaveWith(Close.SILENT, 'no hello in time'), clampDelay(helloTimeout));
   }
@@ -276,6 +288,11 @@ export class ServerConnection {
         if (!this.#isFirst(frame.channel) && !client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
         this.#declare(client, frame);
         break;
+      case 'auth':
+        client.use(frame.id);
+        if (!client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
+        void this.#renew(client, frame.id, frame.auth);
+        break;
       default:
         client.receive(frame, bytes, size);
     }
@@ -328,6 +345,28 @@ export class ServerConnection {
     );
   }
 
+  /** Fresh credentials: of the same principal, since all that there is belongs to it. */
+  async #renew(client: ServerClient, id: number, auth: unknown): Promise<void> {
+    const refuse = (code: string, message: string) => void this.write({ type: 'error', id, error: { code, message } });
+    if (this.#isRenewing) return refuse('RESOURCE_EXHAUSTED', 'Other credentials are being looked at');
+    this.#isRenewing = true;
+    try {
+      const principal = await this.#host.authenticate(auth, this.request);
+      if (this.#isOver) return;
+      if (this.#host.identityOf(principal) !== client.identity) return refuse('FAILED_PRECONDITION', 'They are those of somebody else');
+      client.principal = principal;
+      this.#expiry.renew(this.#host.expiresAt(principal));
+      this.write({ type: 'response', id });
+    } catch (error) {
+      if (error instanceof UnauthorizedError) return refuse('UNAUTHENTICATED', error.message);
+      if (error instanceof CallError) return void this.write({ type: 'error', id, error: wireError(error) });
+      this.#host.settings.onerror(error, 'authenticate');
+      refuse('INTERNAL', 'authentication failed');
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
   async #open(hello: Hello): Promise<void> {
     const { settings, sessions } = this.#host;
     const { hasPresence } = this.#host;
@@ -342,6 +381,8 @@ export class ServerConnection {
       return;
     }
     if (this.#phase !== 'opening') return;
+    this.#expiresAt = this.#host.expiresAt(principal);
+    if (this.#expiresAt <= settings.clock.wall()) return this.leaveWith(Close.UNAUTHENTICATED, 'the credentials have expired');
     // Who it is, for those who decide on its channels; whether its session goes on is decided when the welcome is written.
     const found = this.#find(hello, principal);
     this.#client = typeof found === 'object' ? found : this.#host.newClient(principal, this.request);
@@ -393,6 +434,7 @@ export class ServerConnection {
     this.#outbound.wake(); // what the client has to get again comes behind the welcome
     for (const { join } of told) join();
     this.#pulse.start();
+    this.#expiry.renew(this.#expiresAt);
     if (!goesOn) this.#host.welcomed(client);
   }
 
@@ -439,6 +481,7 @@ export class ServerConnection {
   #end(phase: 'closing' | 'gone'): void {
     this.#phase = phase;
     this.#pulse.stop();
+    this.#expiry.stop();
     this.#host.settings.clock.clearTimeout(this.#timer);
     this.#host.left(this);
     this.#client?.detach(this);

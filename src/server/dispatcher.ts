@@ -16,7 +16,7 @@ import type { HandlerContext, HostSettings } from './options.ts';
 /** Frames that come out of a session: the rest belongs to the connection. */
 export type SessionFrame = Exclude<
   ClientFrame,
-  { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' | 'presence' }
+  { type: 'hello' | 'ping' | 'pong' | 'ack' | 'bye' | 'subscribe' | 'unsubscribe' | 'presence' | 'auth' }
 >;
 
 /** What a dispatcher needs of the server. */

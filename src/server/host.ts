@@ -3,7 +3,7 @@
  * connections hands each one in as a {@link Peer} and tells what comes in and when it is gone, so that a whole server runs inside a test.
  */
 
-import { checkText, checkWait } from '../checks.ts';
+import { checkText, checkWait, show } from '../checks.ts';
 import type { Anything, Channels, Contract, Events, Name, Optional } from '../contract.ts';
 import type { Member } from '../wire/frames.ts';
 import { Close } from '../wire/holdfast.ts';
@@ -76,6 +76,7 @@ export class Host<C extends Contract = Anything> {
       authorize,
       nameOf,
       authenticate,
+      expiresAt,
       identityOf,
       handlers = {},
       onconnection,
@@ -117,6 +118,7 @@ export class Host<C extends Contract = Anything> {
     this.#connectionHost = {
       ...shared,
       authenticate: (token, request) => authenticate?.(token, request),
+      expiresAt: (principal) => this.#guard('expiresAt', () => epoch(expiresAt?.(principal))) ?? Infinity,
       newClient: (principal, request) => new ServerClient(`${++this.#lastId}`, principal, request, clientHost),
       subscribe: (connection, declaration) => this.#channels.subscribe(connection, declaration),
       unsubscribe: (connection, channel) => this.#channels.unsubscribe(connection, channel),
@@ -300,4 +302,11 @@ function nameOfPrincipal(principal: unknown): string {
   const name = JSON.stringify(id ?? principal);
   if (name === undefined || name === '{}') throw new TypeError('A principal cannot be told from others: give the option "identityOf"');
   return `${id === undefined || id === null ? 'object' : 'id'} ${name}`;
+}
+
+/** Until when somebody is who they say. @throws TypeError at what is no time */
+function epoch(at: number | undefined): number | undefined {
+  if (at !== undefined && (typeof at !== 'number' || Number.isNaN(at)))
+    throw new TypeError(`Option "expiresAt" returned ${show(at)}; it returns epoch milliseconds, or undefined`);
+  return at;
 }

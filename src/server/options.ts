@@ -146,6 +146,12 @@ export interface HostOptions<C extends Contract = Anything> {
    */
   readonly authenticate?: (token: unknown, request: PeerRequest) => unknown;
   /**
+   * Until when a client is who it says, in epoch milliseconds (`Date.now()`); `undefined` for ever. Half a minute before, or after half of a
+   * shorter time, it is asked for fresh credentials, which go to `authenticate`; without them its connection is closed with 4401, and its
+   * session waits for it. @default for ever
+   */
+  readonly expiresAt?: (principal: unknown) => number | undefined;
+  /**
    * Whether a client may subscribe, publish, or know who is there and be there itself (`presence`); asked again for a message that is sent
    * again, and by a client that comes back, so that nothing is to be counted here. `false` is PERMISSION_DENIED, a {@link CallError} says
    * it in its own words, anything else that is thrown is INTERNAL, and reported to `onerror`. @default everybody may do everything
@@ -217,6 +223,7 @@ const objectOrNot: Check = [(value) => value === false || object[0](value), 'an 
 export const hostChecks: Record<keyof HostOptions, Check> = {
   handlers: object,
   authenticate: callback,
+  expiresAt: callback,
   authorize: callback,
   identityOf: callback,
   nameOf: callback,

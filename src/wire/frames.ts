@@ -112,7 +112,7 @@ export interface Bye {
 
 /**
  * The number of a frame within its session and direction, from 1: every event, request, response, error, cancel, item, end, credit,
- * publish, chunk, finish, grant and skip has one where both sides offer `resume`, but volatile events, and answers to subscribe, unsubscribe and presence.
+ * publish, chunk, finish, grant and skip has one where both sides offer `resume`, but volatile events, and answers to subscribe, unsubscribe, presence and auth.
  *
  * @inline
  */
@@ -178,6 +178,8 @@ export type ClientFrame =
       readonly here: boolean;
       readonly data?: unknown;
     }
+  /** New credentials, for the connection that there is. */
+  | { readonly type: 'auth'; readonly id: number; readonly auth?: unknown }
   | (Numbered & { readonly type: 'chunk'; readonly id: number; readonly data: unknown })
   | (Numbered & { readonly type: 'finish'; readonly id: number });
 
@@ -220,6 +222,11 @@ export type ServerFrame =
       readonly snapshot?: boolean;
       /** Whether the snapshot goes on in the next frame. */
       readonly more?: boolean;
+    }
+  | {
+      readonly type: 'auth';
+      /** Milliseconds in which new credentials are wanted. */
+      readonly within: number;
     }
   | (Numbered & {
       readonly type: 'grant';

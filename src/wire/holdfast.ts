@@ -26,7 +26,7 @@ export const SUBPROTOCOL = 'holdfast.v1.json';
 /** Largest hello, in bytes. */
 export const HELLO_LIMIT = 65_536;
 /** What both sides of this library can do beyond events and pings, by the names used in hello and welcome. */
-export const FEATURES = ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence'] as const;
+export const FEATURES = ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence', 'refresh'] as const;
 
 /** Close codes that the server sends (docs/protocol.md). */
 export const Close = {

@@ -107,6 +107,7 @@ export const FROM_SERVER: Shapes<ServerFrame> = {
       more: maybe(flag),
     },
     grant: { ...numbered, id, count: id },
+    auth: { ...unnumbered, within: milliseconds },
   },
 };
 
@@ -130,6 +131,7 @@ export const FROM_CLIENT: Shapes<ClientFrame> = {
     presence: { ...unnumbered, id, channel: text, watch: flag, here: flag },
     chunk: { ...numbered, id, data: present },
     finish: { ...numbered, id },
+    auth: { ...unnumbered, id },
   },
 };
 

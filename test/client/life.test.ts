@@ -317,16 +317,29 @@ describe('auth', () => {
     expect(p.client.state.status).toBe('waiting'); // a new life, with nothing held against it
   });
 
-  it('refused on an open connection comes back with a fresh token, each time', async () => {
+  it('refused on an open connection that has lasted comes back with a fresh token, each time', async () => {
     const p = pair({ auth: () => 't' });
     for (let i = 1; i <= 3; i++) {
-      await p.clock.advance(1_000);
+      await p.clock.advance(6_000);
       await p.settle();
       expect(p.client.state.status).toBe('open');
       p.peer.close(4_401, 'expired');
       await p.settle();
     }
     expect(p.client.state.status).toBe('waiting');
+  });
+
+  it('refused twice at once, though the server has opened, is refused', async () => {
+    const p = pair({ auth: () => 't' });
+    for (const status of ['waiting', 'closed']) {
+      await p.clock.advance(1_000);
+      await p.settle();
+      expect(p.client.state.status).toBe('open');
+      p.peer.close(4_401, 'stale');
+      await p.settle();
+      expect(p.client.state.status).toBe(status);
+    }
+    expect(p.client.state).toMatchObject({ cause: 'unauthorized' });
   });
 
   it('refused once, and then a network that fails, is not refused twice', async () => {

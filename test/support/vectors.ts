@@ -87,6 +87,7 @@ export const NEEDS: readonly string[] = [
   'streams',
   'uploads',
   'presence',
+  'refresh',
   'idempotency',
   'auth',
   'forbidden',

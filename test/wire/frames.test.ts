@@ -103,7 +103,7 @@ interface Fields {
 }
 
 const COMMON: Readonly<Record<string, Fields>> = {
-  ping: { optional: { seq: NO_NUMBER, nonce: optional(WHOLE), received: optional(WHOLE) } },
+  ping: { optional: { seq: NO_NUMBER, nonce: optional(WHOLE), received: optional(WHOLE), next: optional(WHOLE) } },
   pong: { optional: { seq: NO_NUMBER, nonce: optional(WHOLE), received: optional(WHOLE) } },
   ack: { required: { received: WHOLE }, optional: { seq: NO_NUMBER } },
   skip: { required: { seq: ID } },
@@ -145,6 +145,7 @@ const SIDES = [
       presence: { required: { id: ID, channel: TEXT, watch: FLAG, here: FLAG }, optional: { seq: NO_NUMBER, data: DATA } },
       chunk: { required: { id: ID, data: DATA }, optional: { seq: NUMBER } },
       finish: { required: { id: ID }, optional: { seq: NUMBER } },
+      auth: { required: { id: ID }, optional: { seq: NO_NUMBER, auth: DATA } },
     },
   ],
   [
@@ -172,6 +173,10 @@ const SIDES = [
         optional: { seq: NO_NUMBER, set: MEMBERS, gone: optional(TEXTS), snapshot: optional(FLAG), more: optional(FLAG) },
       },
       grant: { required: { id: ID, count: ID }, optional: { seq: NUMBER } },
+      auth: {
+        required: { within: { ...MILLISECONDS, good: [0, 0.5, 1e9], bad: [...MILLISECONDS.bad, null] } },
+        optional: { seq: NO_NUMBER },
+      },
     },
   ],
 ] as const satisfies readonly (readonly [string, typeof FROM_CLIENT | typeof FROM_SERVER, Readonly<Record<string, Fields>>])[];
@@ -249,7 +254,7 @@ describe('the types that belong to the other side', () => {
     expect(frameOf({ type }, FROM_SERVER)).toBeUndefined();
   });
 
-  it.each(['auth', 'replay'])('%s, which may come with later features, is unknown to both', (type) => {
+  it.each(['login', 'replay'])('%s, which may come with later features, is unknown to both', (type) => {
     expect([frameOf({ type }, FROM_CLIENT), frameOf({ type }, FROM_SERVER)]).toEqual([undefined, undefined]);
     const skip = { type: 'skip', seq: 1 };
     expect([frameOf({ type, seq: 1 }, FROM_CLIENT), frameOf({ type, seq: 1 }, FROM_SERVER)]).toEqual([skip, skip]);

@@ -63,7 +63,7 @@ describe('hello', () => {
     expect(await helloOf({ limit: 4_096 })).toEqual({
       type: 'hello',
       version: 1,
-      features: ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence'],
+      features: ['calls', 'channels', 'binary', 'resume', 'recovery', 'streams', 'uploads', 'presence', 'refresh'],
       limits: { message: 4_096, window: 1_024 },
       attempt: 0,
     });
