@@ -14,6 +14,7 @@
  *   {@link Published}, {@link ChannelState}, {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
  * - Presence: {@link presence}, {@link Presence}, {@link PresenceOptions}, {@link PresenceEventMap}, {@link MemberEvent}, {@link Member}
  * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
+ * - Several addresses: {@link endpoints}, {@link EndpointsOptions}
  * - Uploads: {@link upload}, {@link UploadSource}, {@link UploadOptions}, {@link UploadProgress}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
  * - What is going on: {@link State}, {@link Loss}, {@link ClosedCause}
@@ -44,6 +45,7 @@ export type { OutboxLimits } from './core/outbox.ts';
 export type { DropReason, QueueLimits } from './core/queue.ts';
 export type { ClosedCause, Loss, State } from './core/state.ts';
 export type { ChannelState } from './core/subscriptions.ts';
+export { type EndpointsOptions, endpoints } from './endpoints.ts';
 export {
   CallError,
   type CallErrorCode,

@@ -17,6 +17,7 @@ export type Sources = ReadonlyMap<string, string>;
 /** What a file, or a folder (with a slash at the end), may import. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
+    'endpoints.ts',
     'presence.ts',
     'upload.ts',
     'socket.ts',
@@ -91,6 +92,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   'iterator.ts': [],
   'presence.ts': ['channel.ts', 'crowd.ts', 'checks.ts', 'outcome.ts', 'errors.ts', 'wire/', 'event-target.ts'],
   'crowd.ts': ['errors.ts', 'events.ts'],
+  'endpoints.ts': ['address.ts', 'checks.ts', 'io/'],
   'upload.ts': ['internals.ts', 'sending.ts', 'upload-source.ts', 'checks.ts', 'errors.ts', 'wire/'],
   'sending.ts': ['errors.ts', 'core/', 'wire/'],
   'upload-source.ts': ['checks.ts', 'errors.ts', 'wire/'],
