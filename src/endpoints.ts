@@ -40,7 +40,7 @@ export function endpoints(
   { rest = 30_000, clock = systemClock }: EndpointsOptions = {},
 ): (context: Pick<ProviderContext, 'attempt' | 'cause'>) => string {
   if (!Array.isArray(urls) || urls.length === 0) throw new TypeError(`endpoints() takes one URL or more, but got ${show(urls)}`);
-  if (!(rest >= 0)) throw new TypeError(`Option "rest" got ${show(rest)}; it takes milliseconds`);
+  if (!(typeof rest === 'number' && rest >= 0)) throw new TypeError(`Option "rest" got ${show(rest)}; it takes milliseconds`);
   const all: readonly Endpoint[] = urls.map((url) => ({ url: parseUrl(url), failures: 0, restsUntil: 0 }));
   let last: Endpoint | undefined;
   return ({ attempt, cause }: Pick<ProviderContext, 'attempt' | 'cause'>): string => {
