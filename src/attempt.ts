@@ -27,6 +27,8 @@ export interface AttemptHost {
   resolve(signal: AbortSignal): Address | Promise<Address>;
   /** Sets up the socket, before anything happens on it. */
   prepare(socket: WebSocketLike): void;
+  /** A message came in, for whomever. */
+  heard(data: unknown): void;
   happened(event: Event): void;
   received(event: MessageEvent): void;
   /** It is over. `permanent`: trying again cannot help. */
@@ -130,7 +132,11 @@ export class Attempt {
       return this.#failSoon(failure('CONNECTION_FAILED', 'No WebSocket could be made', error), permanent);
     }
     socket.onopen = () => this.#onOpen();
-    socket.onmessage = (event: MessageEvent) => (this.#handshake ? this.#handshake.deliver(event) : this.#host.received(event));
+    socket.onmessage = (event: MessageEvent) => {
+      this.#host.heard(event.data);
+      if (this.#handshake) this.#handshake.deliver(event);
+      else this.#host.received(event);
+    };
     socket.onerror = (event?: ErrorEvent) =>
       this.#failSoon(
         failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message),

@@ -26,7 +26,7 @@ import {
   UnhandledEvent,
   type Unsent,
 } from './events.ts';
-import { register } from './internals.ts';
+import { register, registerConnection } from './internals.ts';
 import { Keys } from './keys.ts';
 import { Outcome } from './outcome.ts';
 import { OutgoingEvent, type OutgoingEventHost } from './outgoing-event.ts';
@@ -120,6 +120,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       troubled: (error) => this.dispatchEvent(new ClientErrorEvent(error as Error)),
     });
     register(this, this.#conversation);
+    registerConnection(this, this.#conversation.connection);
     this.#outgoing = {
       clock,
       volatile: new Set(),

@@ -30,6 +30,7 @@ import type { Clock } from './io/clock.ts';
 import type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 import type { CreateSocket, WebSocketLike } from './io/web-socket.ts';
 import { guarded } from './report.ts';
+import type { Tap } from './tap.ts';
 
 /** What is known when an address is asked for or a close is judged. */
 export interface AttemptContext {
@@ -77,6 +78,8 @@ export class Connection {
   readonly #link: Link;
   readonly #options: ConnectionOptions;
   readonly #rules: Rules;
+  /** Whoever looks on. */
+  #tap: Tap | undefined;
   #model: Model = initial;
   #attempt: Attempt | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -126,6 +129,30 @@ export class Connection {
   /** Smoothed round-trip time in milliseconds; 0 while it is unknown. */
   get roundTrip(): number {
     return this.#heartbeat?.roundTrip ?? 0;
+  }
+
+  /** Monotonic milliseconds. */
+  get now(): number {
+    return this.#options.clock.now();
+  }
+
+  /** Epoch milliseconds. */
+  get wall(): number {
+    return this.#options.clock.wall();
+  }
+
+  /**
+   * Lets somebody look on.
+   *
+   * @throws TypeError where somebody does already
+   */
+  watch(tap: Tap): void {
+    if (this.#tap) throw new TypeError('It is inspected already: stop() the inspector first');
+    this.#tap = tap;
+  }
+
+  unwatch(tap: Tap): void {
+    if (this.#tap === tap) this.#tap = undefined;
   }
 
   /** Starts, if there is nothing going on. */
@@ -193,6 +220,7 @@ export class Connection {
     const [model, effects] = transition(this.#model, event, moment, this.#rules);
     const { state } = model;
     this.#model = model;
+    this.#tap?.stepped(event, previous, state, effects);
     if (state !== previous) this.#news.push(() => this.#link.stateChanged(state, previous));
     for (const effect of effects) this.#perform(effect);
   }
@@ -242,7 +270,11 @@ export class Connection {
       clock,
       createSocket,
       resolve: (signal) => this.#link.resolve({ attempt, everOpened, cause, signal }),
-      prepare: (socket) => this.#link.prepare(socket),
+      prepare: (socket) => {
+        this.#tap?.made(socket);
+        this.#link.prepare(socket);
+      },
+      heard: (data) => this.#tap?.received(data),
       happened: (event) => {
         this.#phaseTook = clock.now() - this.#phaseAt;
         this.#phaseAt += this.#phaseTook;

@@ -159,6 +159,10 @@ export class Conversation {
     return this.#connection.state;
   }
 
+  get connection(): Connection {
+    return this.#connection;
+  }
+
   /** Smoothed, in milliseconds; 0 while unknown. */
   get roundTrip(): number {
     return this.#connection.roundTrip;

@@ -14,6 +14,7 @@
  *   {@link Published}, {@link ChannelState}, {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
  * - Presence: {@link presence}, {@link Presence}, {@link PresenceOptions}, {@link PresenceEventMap}, {@link MemberEvent}, {@link Member}
  * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
+ * - Seeing it: {@link describe}, {@link inspect}, {@link Inspector}, {@link InspectOptions}, {@link LogEntry}, {@link FrameNote}, {@link Logger}, {@link Metrics}, {@link Summary}
  * - Several addresses: {@link endpoints}, {@link EndpointsOptions}
  * - Uploads: {@link upload}, {@link UploadSource}, {@link UploadOptions}, {@link UploadProgress}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
@@ -45,6 +46,7 @@ export type { OutboxLimits } from './core/outbox.ts';
 export type { DropReason, QueueLimits } from './core/queue.ts';
 export type { ClosedCause, Loss, State } from './core/state.ts';
 export type { ChannelState } from './core/subscriptions.ts';
+export { describe } from './describe.ts';
 export { type EndpointsOptions, endpoints } from './endpoints.ts';
 export {
   CallError,
@@ -75,7 +77,9 @@ export {
   UnhandledEvent,
   type Unsent,
 } from './events.ts';
+export type { FrameNote } from './frame-notes.ts';
 export type { HandshakeSocket } from './handshake.ts';
+export { type InspectOptions, Inspector, inspect, type LogEntry, type Logger, type Metrics } from './inspect.ts';
 export type { Clock } from './io/clock.ts';
 export type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 export type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';
@@ -84,6 +88,7 @@ export type { HeartbeatOptions, ReconnectingWebSocketOptions } from './options.t
 export { Presence, type PresenceEventMap, type PresenceOptions, presence } from './presence.ts';
 export { type QueuedMessage, queued } from './queued.ts';
 export type { Receipt, ReceiptStatus } from './receipt.ts';
+export type { Summary } from './samples.ts';
 export { ReconnectingWebSocket, type ReconnectingWebSocketEventMap } from './socket.ts';
 export { type Item, type Stream, type StreamOptions, stream } from './stream.ts';
 export { type UploadOptions, type UploadProgress, upload } from './upload.ts';

@@ -4,9 +4,11 @@
  */
 
 import type { Client } from './client.ts';
+import type { Connection } from './connection.ts';
 import type { Conversation } from './conversation.ts';
 
 const internals = new WeakMap<object, Conversation>();
+const connections = new WeakMap<object, Connection>();
 
 /** Makes the conversation of a client known. */
 export function register(client: object, conversation: Conversation): void {
@@ -18,4 +20,16 @@ export function conversationOf(client: Pick<Client, 'state'>, where: string): Co
   const conversation = internals.get(client);
   if (!conversation) throw new TypeError(`${where}() takes a Client first`);
   return conversation;
+}
+
+/** Makes the connection of a client or socket known. */
+export function registerConnection(target: object, connection: Connection): void {
+  connections.set(target, connection);
+}
+
+/** @throws TypeError at what is neither */
+export function connectionOf(target: object, where: string): Connection {
+  const connection = Object(target) === target ? connections.get(target) : undefined;
+  if (!connection) throw new TypeError(`${where}() takes a Client or a ReconnectingWebSocket first`);
+  return connection;
 }

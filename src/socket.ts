@@ -13,6 +13,7 @@ import type { State } from './core/state.ts';
 import { byteLength, sendable } from './data.ts';
 import { type DropEvent, ReconnectingCloseEvent, ReconnectingErrorEvent, StateChangeEvent } from './events.ts';
 import { Handlers } from './handlers.ts';
+import { registerConnection } from './internals.ts';
 import { CLOSED, CLOSING, CONNECTING, type Data, OPEN } from './io/web-socket.ts';
 import { type ReconnectingWebSocketOptions, settle } from './options.ts';
 import { guarded } from './report.ts';
@@ -139,6 +140,7 @@ export class ReconnectingWebSocket extends EventTarget {
       },
       settings,
     );
+    registerConnection(this, this.#connection);
     signal?.addEventListener('abort', this.#abort);
     if (!startClosed) this.#connection.connect();
     if (signal?.aborted) this.#abort();

@@ -17,7 +17,9 @@ export type Sources = ReadonlyMap<string, string>;
 /** What a file, or a folder (with a slash at the end), may import. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
+    'describe.ts',
     'endpoints.ts',
+    'inspect.ts',
     'presence.ts',
     'upload.ts',
     'socket.ts',
@@ -92,6 +94,11 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   'iterator.ts': [],
   'presence.ts': ['channel.ts', 'crowd.ts', 'checks.ts', 'outcome.ts', 'errors.ts', 'wire/', 'event-target.ts'],
   'crowd.ts': ['errors.ts', 'events.ts'],
+  'inspect.ts': ['internals.ts', 'describe.ts', 'frame-notes.ts', 'samples.ts', 'report.ts', 'core/', 'io/', 'wire/'],
+  'describe.ts': ['core/'],
+  'frame-notes.ts': ['wire/'],
+  'samples.ts': [],
+  'tap.ts': ['core/', 'io/'],
   'endpoints.ts': ['address.ts', 'checks.ts', 'io/'],
   'upload.ts': ['internals.ts', 'sending.ts', 'upload-source.ts', 'checks.ts', 'errors.ts', 'wire/'],
   'sending.ts': ['errors.ts', 'core/', 'wire/'],
@@ -139,6 +146,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'data.ts',
     'events.ts',
     'handlers.ts',
+    'internals.ts',
     'report.ts',
     'core/',
     'io/',
