@@ -1,19 +1,20 @@
 /** Seeing it: the log, the metrics, and that no secret is in either. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { ClientOptions } from '../../src/client-options.ts';
 import { describe as inWords } from '../../src/describe.ts';
 import { redacted } from '../../src/frame-notes.ts';
 import { type InspectOptions, inspect } from '../../src/inspect.ts';
 import { Samples } from '../../src/samples.ts';
 import { odd, world } from '../support/face.ts';
-import { pair } from '../support/link.ts';
+import { type Pair, pair } from '../support/link.ts';
 import { lose } from './support.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
 /** A client that is looked at from the beginning. */
-async function seen(options: InspectOptions = {}, client: Parameters<typeof pair>[0] = {}, server: Parameters<typeof pair>[1] = {}) {
-  const p = pair({ startClosed: true, ...client }, server);
+async function seen(options: InspectOptions = {}, client: ClientOptions = {}) {
+  const p: Pair = pair({ startClosed: true, ...client });
   const inspector = inspect(p.client, options);
   void p.client.connect();
   await p.settle();
@@ -57,7 +58,7 @@ describe('the log of inspect()', () => {
     const { onmessage } = socket;
     socket.onmessage = (event: unknown) => void p.clock.setTimeout(() => (onmessage as (event: unknown) => void)?.call(socket, event), 40);
     p.page.says('visible');
-    await p.clock.advance(40);
+    await p.clock.advance(6_000);
     await lose(p);
     const { roundTrip, reconnect, ...counts } = inspector.metrics;
     expect(roundTrip).toMatchObject({ count: 1, min: 40, p99: 40 });
@@ -89,11 +90,14 @@ describe('the log of inspect()', () => {
       warn: (...args: unknown[]) => logged.push(args),
       error: (...args: unknown[]) => logged.push(args),
     };
-    const p = pair({ startClosed: true, auth: () => 's3cret', url: undefined } as never, {
-      createId: () => 'k3y',
-      authenticate: (token) => token,
-      expiresAt: () => 1_700_000_060_000,
-    });
+    const p = pair(
+      { startClosed: true, auth: () => 's3cret' },
+      {
+        createId: () => 'k3y',
+        authenticate: (token) => token,
+        expiresAt: () => 1_700_000_060_000,
+      },
+    );
     const inspector = inspect(p.client, { payloads: true, logger });
     void p.client.connect();
     await p.clock.advance(31_000);
@@ -166,7 +170,7 @@ describe('the log of inspect()', () => {
   });
 
   it('looks at what is open already', async () => {
-    const p = pair();
+    const p: Pair = pair();
     await p.settle();
     const inspector = inspect(p.client);
     p.client.send('note', 1);
