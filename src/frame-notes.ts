@@ -5,6 +5,7 @@ import { PAYLOAD_FIELDS } from './wire/frames.ts';
 
 /** A frame, as a log shows it. */
 export interface FrameNote {
+  /** `event`, `request`, `ping` and so on. */
   readonly type: string;
   /** Its number in the session. */
   readonly seq?: number;

@@ -14,7 +14,7 @@
  *   {@link Published}, {@link ChannelState}, {@link ChannelEventMap}, {@link ChannelMessageEvent}, {@link ChannelStateEvent}, {@link GapEvent}
  * - Presence: {@link presence}, {@link Presence}, {@link PresenceOptions}, {@link PresenceEventMap}, {@link MemberEvent}, {@link Member}
  * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
- * - Seeing it: {@link describe}, {@link inspect}, {@link Inspector}, {@link InspectOptions}, {@link LogEntry}, {@link FrameNote}, {@link Logger}, {@link Metrics}, {@link Summary}
+ * - Seeing it: {@link describe}, {@link inspect}, {@link Inspector}, {@link InspectorReport}, {@link InspectOptions}, {@link LogEntry}, {@link FrameNote}, {@link Logger}, {@link Metrics}, {@link Summary}
  * - Several addresses: {@link endpoints}, {@link EndpointsOptions}
  * - Uploads: {@link upload}, {@link UploadSource}, {@link UploadOptions}, {@link UploadProgress}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
@@ -79,7 +79,7 @@ export {
 } from './events.ts';
 export type { FrameNote } from './frame-notes.ts';
 export type { HandshakeSocket } from './handshake.ts';
-export { type InspectOptions, Inspector, inspect, type LogEntry, type Logger, type Metrics } from './inspect.ts';
+export { type InspectOptions, type Inspector, type InspectorReport, inspect, type LogEntry, type Logger, type Metrics } from './inspect.ts';
 export type { Clock } from './io/clock.ts';
 export type { Lifecycle, LifecycleSignal } from './io/lifecycle.ts';
 export type { CreateSocket, Data, WebSocketLike } from './io/web-socket.ts';

@@ -34,10 +34,14 @@ export interface LogEntry {
 
 /** Where a log goes as well: the console, and everything like it. Methods that are missing are not called. */
 export interface Logger {
-  debug?(text: string, entry: LogEntry): void;
-  info?(text: string, entry: LogEntry): void;
-  warn?(text: string, entry: LogEntry): void;
-  error?(text: string, entry: LogEntry): void;
+  /** Messages. */
+  readonly debug?: (text: string, entry: LogEntry) => void;
+  /** States and decisions. */
+  readonly info?: (text: string, entry: LogEntry) => void;
+  /** Losses and drops. */
+  readonly warn?: (text: string, entry: LogEntry) => void;
+  /** Errors. */
+  readonly error?: (text: string, entry: LogEntry) => void;
 }
 
 /** What is looked at, and how much of it is kept. */
@@ -46,20 +50,25 @@ export interface InspectOptions {
   readonly limit?: number;
   /** Whether the log shows data, parameters and results, up to 1000 characters each. @default false */
   readonly payloads?: boolean;
-  /** Where every entry goes as well: messages to `debug`, states and decisions to `info`, drops and losses to `warn`, errors to `error`. */
+  /** Where every entry goes as well. @default nowhere */
   readonly logger?: Logger;
 }
 
 /** What was counted and measured since `inspect()` was called. */
 export interface Metrics {
+  /** Messages on the wire. */
   readonly messagesSent: number;
+  /** Their bytes, text as UTF-8. */
   readonly bytesSent: number;
+  /** Messages on the wire. */
   readonly messagesReceived: number;
+  /** Their bytes, text as UTF-8. */
   readonly bytesReceived: number;
   /** Attempts to connect. */
   readonly attempts: number;
-  /** Connections that opened, and those of them that went on with the session of the one before. */
+  /** Connections that opened. */
   readonly connections: number;
+  /** Those of them that went on with the session of the one before. */
   readonly resumed: number;
   /** Connections that were lost, and attempts that failed. */
   readonly losses: number;
@@ -81,8 +90,33 @@ const LEVELS: Record<LogEntry['type'], keyof Logger> = {
   error: 'error',
 };
 
-/** A look inside; made by {@link inspect}. `JSON.stringify` of it is the export: state, metrics and log. */
-export class Inspector implements Tap {
+/** All that an {@link Inspector} knows, as JSON. */
+export interface InspectorReport {
+  /** The state in words. */
+  readonly state: string;
+  /** What was counted and measured. */
+  readonly metrics: Metrics;
+  /** What has happened, oldest first. */
+  readonly log: readonly LogEntry[];
+}
+
+/** A look inside; made by {@link inspect}. */
+export interface Inspector {
+  /** What has happened, oldest first: a copy. */
+  readonly log: readonly LogEntry[];
+  /** What was counted and measured: a copy. */
+  readonly metrics: Metrics;
+  /**
+   * For `JSON.stringify`: an export, to be attached to a report.
+   *
+   * @returns the state in words, the metrics and the log
+   */
+  toJSON(): InspectorReport;
+  /** Ends it: from now on nothing is looked at, and nothing costs anything. What is there stays. */
+  stop(): void;
+}
+
+class Observation implements Inspector, Tap {
   readonly #target: Client | ReconnectingWebSocket;
   readonly #connection: Connection;
   readonly #limit: number;
@@ -107,7 +141,6 @@ export class Inspector implements Tap {
   #asked: { readonly at: number; readonly nonce: number } | undefined;
   #isStopped = false;
 
-  /** @internal Made by `inspect()`. */
   constructor(target: Client | ReconnectingWebSocket, connection: Connection, { limit = 500, payloads = false, logger }: InspectOptions) {
     this.#target = target;
     this.#connection = connection;
@@ -116,33 +149,24 @@ export class Inspector implements Tap {
     this.#logger = logger;
   }
 
-  /** @internal Begins. */
   begin(): void {
     if (this.#connection.socket) this.made(this.#connection.socket);
     (this.#target as EventTarget).addEventListener('drop', this.#dropped);
     (this.#target as EventTarget).addEventListener('error', this.#failed);
   }
 
-  /** What has happened, oldest first: a copy. */
   get log(): readonly LogEntry[] {
     return this.#log.slice(-this.#limit);
   }
 
-  /** What was counted and measured: a copy. */
   get metrics(): Metrics {
     return { ...this.#counts, roundTrip: this.#roundTrips.summary, reconnect: this.#reconnects.summary };
   }
 
-  /**
-   * For `JSON.stringify`: an export to be attached to a report.
-   *
-   * @returns the state in words, the metrics and the log
-   */
-  toJSON(): { readonly state: string; readonly metrics: Metrics; readonly log: readonly LogEntry[] } {
+  toJSON(): InspectorReport {
     return { state: redacted(describe(this.#target.state)), metrics: this.metrics, log: this.log };
   }
 
-  /** Ends it: from now on nothing is looked at, and nothing costs anything. What is there stays. */
   stop(): void {
     this.#isStopped = true;
     this.#connection.unwatch(this);
@@ -150,7 +174,6 @@ export class Inspector implements Tap {
     (this.#target as EventTarget).removeEventListener('error', this.#failed);
   }
 
-  /** @internal */
   stepped(event: Event, previous: State, state: State, effects: readonly Effect[]): void {
     const counts = this.#counts;
     const now = this.#connection.now;
@@ -173,7 +196,6 @@ export class Inspector implements Tap {
     this.#note('state', `${describe(state)}${next}`, {}, isWaiting || state.status === 'closed' ? 'warn' : 'info');
   }
 
-  /** @internal */
   made(socket: WebSocketLike): void {
     const { url } = socket as { readonly url?: unknown };
     if (typeof url === 'string') this.#note('decision', `a socket to ${url}`);
@@ -184,7 +206,6 @@ export class Inspector implements Tap {
     };
   }
 
-  /** @internal */
   received(data: unknown): void {
     const bytes = bytesOf(data);
     this.#counts.messagesReceived++;
@@ -254,7 +275,7 @@ export function inspect(target: Pick<Client, 'state'> | ReconnectingWebSocket, o
   if (logger !== undefined && (typeof logger !== 'object' || logger === null))
     throw new TypeError(`Option "logger" got ${String(logger)}; it takes an object like console`);
   const connection = connectionOf(target, 'inspect');
-  const inspector = new Inspector(target as Client, connection, options);
+  const inspector = new Observation(target as Client, connection, options);
   connection.watch(inspector);
   inspector.begin();
   return inspector;

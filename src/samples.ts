@@ -4,8 +4,11 @@
 export interface Summary {
   /** How many there were. */
   readonly count: number;
+  /** The shortest. */
   readonly min: number;
+  /** The longest. */
   readonly max: number;
+  /** All of them, through their number. */
   readonly mean: number;
   /** Half of the last 512 were no longer than this. */
   readonly p50: number;
