@@ -228,8 +228,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * @throws `TypeError` at anything else
    *
    * @example
-   * client.setAuth(() => tokens.of('ida'));
-   * client.channel('user:ida').subscribe((message) => console.log(message));
+   * client.setAuth(() => localStorage.getItem('token of bob'));
+   * client.channel('user:bob').subscribe((message) => console.log(message));
    */
   setAuth(auth: ClientOptions['auth']): void {
     if (auth !== undefined) checkFunction(auth, 'setAuth');

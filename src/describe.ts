@@ -32,7 +32,7 @@ const ENDINGS: Record<Extract<State, { status: 'closed' }>['cause'], string> = {
  *
  * @example
  * client.addEventListener('statechange', ({ state }) => {
- *   statusLine.textContent = describe(state);
+ *   document.title = describe(state);
  * });
  */
 export function describe(state: State): string {

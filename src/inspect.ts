@@ -266,7 +266,7 @@ class Observation implements Inspector, Tap {
  *
  * @example
  * const inspector = inspect(client, { logger: console });
- * report.onclick = () => navigator.clipboard.writeText(JSON.stringify(inspector));
+ * addEventListener('error', () => navigator.sendBeacon('/reports', JSON.stringify(inspector)));
  */
 export function inspect(target: Pick<Client, 'state'> | ReconnectingWebSocket, options: InspectOptions = {}): Inspector {
   const { limit = 500, logger } = options;

@@ -25,7 +25,10 @@ export interface CommonOptions {
   readonly backoff?: (attempt: number, random: number, patient: boolean) => number;
   /** Milliseconds that a connection must last to count as a success; one that is shorter counts as a failure. @default 5000 */
   readonly stableAfter?: number;
-  /** Milliseconds for one attempt: address, opening and handshake together. Then it fails with CONNECT_TIMEOUT. @default 10000 */
+  /**
+   * Milliseconds for one attempt: address, opening and handshake together. Then it fails with CONNECT_TIMEOUT, and the next one has twice as
+   * long, up to a minute: browsers hold attempts back after failures. @default 10000
+   */
   readonly connectTimeout?: number;
   /** Milliseconds that `close()` waits for the server's answer; longer while the last bytes are leaving. @default 2000 */
   readonly closeTimeout?: number;

@@ -185,7 +185,7 @@ export interface HostOptions<C extends Contract = Anything> {
   readonly heartbeat?: {
     /** Milliseconds of silence, either way, after which a client is pinged. @default 15000 */
     readonly interval?: number;
-    /** Milliseconds that it has to answer with anything; then it is closed with 4408. @default 5000 */
+    /** Milliseconds that an answer should take, or anything else; after four times that the client is closed with 4408. @default 5000 */
     readonly timeout?: number;
   };
   /** Milliseconds that a client has from connecting to its welcome; then it is closed with 4408. @default 10000 */

@@ -176,7 +176,7 @@ describe('a connection', () => {
       {
         setTimeout: (callback: () => void, delay: number, ...rest: unknown[]) => {
           const timer = setTimeout(callback, delay, ...rest);
-          if (delay === 20_000) timers.add(timer); // of the server
+          if (delay === 35_000) timers.add(timer); // of the server
           return timer;
         },
         clearTimeout: (timer: NodeJS.Timeout) => {

@@ -50,7 +50,8 @@ everyBlockIsRun('docs/recipes.md', {
       },
     });
     const { client } = await run<{ client: Client }>(block, {
-      replace: { 'wss://example.com/live': url(), ...soon('auth:') },
+      // It lasts at once: else the second 4401 would be the last.
+      replace: { 'wss://example.com/live': url(), 'auth:': 'backoff: () => 5, stableAfter: 0, auth:' },
       globals: { fetch, showLogin },
     });
     client.channel('room').subscribe();
@@ -130,6 +131,51 @@ everyBlockIsRun('docs/recipes.md', {
   },
 
   'Log in #3': async (block) => {
+    const userOf = vi.fn(async (token: unknown) => ({ name: 'ida', exp: Number(token) }));
+    const { server } = await run<{ server: Server }>(block, { replace: onFreePort, globals: { userOf } });
+    await server.listening;
+    const auth = vi.fn(() => Date.now() / 1_000 + 0.4);
+    const { client, sockets } = join(urlOf(server), { auth });
+    await until(() => expect(userOf.mock.calls.length).toBeGreaterThan(3));
+    expect(client.state.status).toBe('open');
+    expect(sockets).toHaveLength(1);
+    expect(server.clients[0]?.principal).toMatchObject({ name: 'ida', exp: auth.mock.results.at(-1)?.value });
+
+    // No fresh one comes.
+    auth.mockImplementationOnce(() => {
+      throw new Error('offline');
+    });
+    const lost = await heard(client, 'close');
+    expect([lost.code, lost.reason]).toEqual([4401, 'the credentials have expired']);
+    expect(await heard(client, 'open')).toMatchObject({ resumed: true });
+  },
+
+  'Log in #4': async (block) => {
+    const { server, url } = await startServer({
+      authenticate: (token) => token,
+      handlers: { methods: { never: () => new Promise(() => {}) } },
+    });
+    const { client, sockets } = join(url(), { auth: () => 'ida' });
+    await client.connect();
+    client.channel('of ida').subscribe();
+    const waits = client.call('never').catch((error: Error) => error.name);
+    const tokens = { of: async (user: string) => user };
+    const seen: unknown[] = [];
+    client.addEventListener('open', () => void seen.push(server.clients.map(({ principal }) => principal)));
+    const ran = run(block, { globals: { client, tokens } });
+    expect(await waits).toBe('ClosedError');
+    await ran;
+    expect(client.state).toMatchObject({ status: 'closed', cause: 'user' });
+    expect(client.channel('of ida').state).toEqual({ status: 'idle' });
+    await until(() => expect(server.clients).toEqual([]));
+    // And as bob, who is not signed out at once.
+    client.setAuth(() => tokens.of('bob'));
+    await client.connect();
+    expect(seen).toEqual([['bob']]);
+    expect(sockets.length).toBeGreaterThan(1);
+  },
+
+  'Log in #5': async (block) => {
     const answers = ['cut', 'welcome', 'no', 'welcome'];
     const received: string[] = [];
     const freshToken = vi.fn(async () => `token ${freshToken.mock.calls.length}`);

@@ -787,7 +787,7 @@ describe('what becomes of what was written', () => {
     const sum = p.client.call('add', 2);
     const all = items(p, 'items');
     p.client.flush();
-    await p.clock.advance(20_000);
+    await p.clock.advance(5_000);
     expect(handled).toEqual([0]);
     await p.clock.advance(1_000);
     await p.settle();
@@ -811,7 +811,9 @@ describe('heartbeats', () => {
   async function dropIn() {
     const w = world({ heartbeat: { ping: 'ping' } });
     await w.open();
-    return { face: w, asks: () => w.socket.sent.length > 0, replaced: () => w.log.includes('close 4000 again') };
+    const { socket } = w;
+    const says = () => w.ws.send('something');
+    return { face: w, says, asks: () => socket.sent.includes('ping'), replaced: () => w.log.includes('close 4000 again') };
   }
 
   /** A client whose server is not heard any more. */
@@ -822,6 +824,7 @@ describe('heartbeats', () => {
     socket.vanish();
     return {
       face: p,
+      says: () => void p.client.send('note', 'something'),
       asks: () => p.frames(socket).some(({ type }) => type === 'ping'),
       replaced: () => p.log.includes('close 4000 again'),
     };
@@ -845,6 +848,16 @@ describe('heartbeats', () => {
     },
     'a dead link is replaced after': async (make) => {
       const { face, replaced } = await make();
+      return seconds(face, replaced);
+    },
+    'the same after waking up': async (make) => {
+      const { face, replaced } = await make();
+      face.page.says('online');
+      return seconds(face, replaced);
+    },
+    'the same while something small is not acknowledged': async (make) => {
+      const { face, says, replaced } = await make();
+      says();
       return seconds(face, replaced);
     },
   };
@@ -896,14 +909,16 @@ describe('waking up', () => {
   it.each(heard)('the page hears %s: %s', (what = '', signal) => {
     const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
     const global = new EventTarget();
+    const connection = new EventTarget();
     vi.stubGlobal('document', page);
+    vi.stubGlobal('navigator', { connection });
     for (const method of ['addEventListener', 'removeEventListener'] as const) vi.stubGlobal(method, global[method].bind(global));
     onTestFinished(() => void vi.unstubAllGlobals());
     const signals: LifecycleSignal[] = [];
     onTestFinished(browserLifecycle.watch((each) => void signals.push(each)));
-    const type = /^`(\w+)`/.exec(what)?.[1] ?? '';
+    const type = what.includes('navigator.connection') ? 'change' : (/^`(\w+)`/.exec(what)?.[1] ?? '');
     const event = Object.assign(new Event(type), { persisted: what.includes('back-forward cache') });
-    for (const target of [global, page]) target.dispatchEvent(event);
+    for (const target of [global, page, connection]) target.dispatchEvent(event);
     expect(signals).toEqual([signal]);
   });
 

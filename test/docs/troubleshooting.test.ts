@@ -201,7 +201,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () =>
       inPair(async ({ socket, clock }) => {
         socket.send = () => {};
-        await clock.advance(20_000);
+        await clock.advance(35_000);
       }),
     () => inPair(patiently, { connectTimeout: 60_000 }, { authenticate: never }),
     () => inPair(patiently, { auth: () => 'x'.repeat(65_536) }),
@@ -419,8 +419,10 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () =>
       inPair(async (p) => {
         const { socket } = p;
+        p.reachable = false;
         socket.vanish();
-        await p.clock.advance(19_999);
+        socket.close = () => {}; // nothing of it arrives
+        await p.clock.advance(34_999);
         expect(p.host.connections).toBe(1);
         await p.clock.advance(1);
         return socket.serverClose;
@@ -534,6 +536,22 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
         { auth: () => 'old' },
         { authenticate: (token) => (token === 'new' ? 'me' : Promise.reject(new UnauthorizedError())) },
       ),
+    () => {
+      const answers = ['me'];
+      const auth = () => answers.pop() ?? never(); // and then it hangs
+      const server = { authenticate: (token: unknown) => token, expiresAt: () => 1_700_000_060_000 };
+      return inPair((p) => p.clock.advance(70_000), { auth }, server);
+    },
+    () => {
+      let user = 'ida';
+      const auth = () => user;
+      const becomes = async (p: Pair) => {
+        await p.settle();
+        user = 'bob';
+        await p.clock.advance(40_000);
+      };
+      return inPair(becomes, { auth }, { authenticate: (token) => token, expiresAt: () => 1_700_000_060_000 });
+    },
     () =>
       dropIn(async (w) => {
         await opens(w, 5, 4_401);
