@@ -5,6 +5,7 @@ import { show } from './checks.ts';
 import type { AttemptContext } from './connection.ts';
 import { tagOf } from './data.ts';
 import { HoldfastError } from './errors.ts';
+import { redacted } from './redacted.ts';
 
 /** What the `url` and `protocols` functions are told, on every attempt. */
 export type ProviderContext = AttemptContext & {
@@ -98,5 +99,5 @@ export async function resolveAddress(url: UrlSource, protocols: ProtocolsSource,
 }
 
 function syntaxError(message: string): never {
-  throw new DOMException(message, 'SyntaxError');
+  throw new DOMException(redacted(message), 'SyntaxError');
 }

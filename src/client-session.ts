@@ -21,6 +21,8 @@ export interface SessionHost extends LineHost {
   lost(mayAsk: boolean): readonly Posting[];
   /** Puts back into the outbox what was written, ahead of everything, in this order. */
   readmit(postings: readonly Posting[]): void;
+  /** Who was there is somebody else now: what waits is not theirs. */
+  replaced(): void;
   /** Does something when nothing is under way: the user's code may have its say in it. */
   later(deed: () => void): void;
 }
@@ -84,7 +86,10 @@ export class ClientSession {
       this.lose(true);
       throw new GapError('The session cannot go on');
     }
-    if (this.#line) this.lose(true);
+    // Somebody else is signed in than the session belongs to: nothing of the one before goes out under another name.
+    const isStranger = grant?.error?.code === 'identity';
+    if (this.#line) this.lose(!isStranger);
+    if (isStranger) this.#host.later(() => this.#host.replaced());
     this.#grant = grant;
     this.#generation = 0;
     this.#line = grant && new Line(this.#host, way);

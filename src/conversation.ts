@@ -16,7 +16,7 @@ import { type Emission, REPLACED } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
 import type { Auth } from './credentials.ts';
-import { CallError, type ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
+import { CallError, ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
 import { ACK_WITHIN, GapError } from './line.ts';
 import { Refresh } from './refresh.ts';
 import { guarded } from './report.ts';
@@ -109,6 +109,7 @@ export class Conversation {
       use: (line) => this.#transmitter.use(line),
       acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
       readmit: (postings) => this.#transmitter.readmit(postings),
+      replaced: () => this.#transmitter.clear(new ClosedError('It belonged to who was signed in before')),
       later: (deed) => this.#later.push(deed),
       lost: (mayAsk) => {
         this.#endAnswers();

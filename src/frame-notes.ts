@@ -70,8 +70,3 @@ function parse(text: string): unknown {
     return undefined;
   }
 }
-
-/** A text without what stands in the query of a URL, or before its host. */
-export function redacted(text: string): string {
-  return text.replace(/([?&][^=\s&'"]*=)[^&\s'"]*/g, '$1…').replace(/(\/\/)[^/@\s'"]*@/g, '$1…@');
-}

@@ -15,8 +15,12 @@ export interface Patient {
   lost(): void;
 }
 
-/** A slow opening may have other reasons than the way: credentials to be checked, a browser that holds attempts back. */
-const SLOWEST_GUESS = 5_000;
+/**
+ * What an opening says about the round trip: no more than this, so that an answer has half as long again as the opening had. It takes a round trip
+ * or more, and it may have been slow for other reasons: credentials to be checked, a browser that holds attempts back.
+ */
+const GUESS = 0.375;
+const SLOWEST_OPENING = 10_000;
 /** A question behind more than this says how much was written, not how long the round trip takes; bytes. */
 const LIGHT = 16_384;
 
@@ -48,7 +52,7 @@ export class Heartbeat {
 
   constructor(patient: Patient) {
     this.#patient = patient;
-    this.#guess = Math.min(patient.opening, SLOWEST_GUESS);
+    this.#guess = GUESS * Math.min(patient.opening, SLOWEST_OPENING);
     this.#answers = patient.rules.answers === true;
     this.#heardAt = this.#spokeAt = patient.clock.now();
     this.#act(this.#judge());

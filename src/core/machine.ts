@@ -32,8 +32,9 @@ export interface Memory {
   /** When the page last woke up, and when that last forced an attempt. */
   readonly wokeAt: number;
   readonly forcedAt: number;
-  /** When the retry timer fires. */
+  /** When the retry timer fires, and before when the server does not want to see it. */
   readonly retryAt: number;
+  readonly notBefore: number;
   /** What ended the connection or attempt before. */
   readonly cause: Loss | undefined;
 }
@@ -133,6 +134,7 @@ export const initial: Model = {
     wokeAt: -Infinity,
     forcedAt: -Infinity,
     retryAt: 0,
+    notBefore: 0,
     cause: undefined,
   },
 };
@@ -245,7 +247,11 @@ function lost(model: Model, loss: Loss, { verdict, retryAfter }: Ruling, moment:
   const woken = model.state.status === 'open' && moment.now - before.wokeAt <= WAKE_GRACE && mayForce(before, moment);
   const timeouts = before.timeouts + (loss.kind === 'timeout' ? 1 : 0);
   const memory = { ...before, suspects, attempt, timeouts, cause: loss, forcedAt: woken ? moment.now : before.forcedAt };
-  return offline ? wait('offline', OFFLINE_RETRY, memory, loss, moment) : wait('waiting', delay(), memory, loss, moment);
+  if (offline) return wait('offline', OFFLINE_RETRY, memory, loss, moment);
+  const chosen = delay();
+  // Waking up does not shorten what the server has asked for.
+  const asked = retryAfter?.spread ? chosen : (retryAfter?.ms ?? 0);
+  return wait('waiting', chosen, { ...memory, notBefore: moment.now + asked }, loss, moment);
 
   function delay(): number {
     const { random } = moment;
@@ -286,7 +292,7 @@ function wake({ state, memory: before }: Model, moment: Moment, rules: Rules): S
   if (state.status === 'connecting' && now - before.attemptedAt >= rules.connectTimeout / 2 && mayForce(before, moment)) {
     return again(state, { ...memory, forcedAt: now }, OVERSLEPT, moment, rules);
   }
-  const forcedAt = Math.max(now, before.forcedAt + WAKE_EVERY);
+  const forcedAt = Math.max(now, before.forcedAt + WAKE_EVERY, before.notBefore);
   const retryAt = forcedAt + WAKE_JITTER * random;
   if (!('retryAt' in state) || retryAt >= before.retryAt) return [{ state, memory }, []];
   const delay = retryAt - now;

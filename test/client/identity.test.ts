@@ -288,6 +288,36 @@ describe('setAuth()', () => {
   });
 });
 
+describe('an auth that gives another user, without a word', () => {
+  it('sends nothing of the one before under the name of the next: neither what waited, nor what was not acknowledged', async () => {
+    let user = 'ida';
+    const seen: string[] = [];
+    const p = pair({ auth: () => user }, serving(seen));
+    await p.settle();
+    p.client.send('note', 'first');
+    await p.clock.advance(1_000); // and is acknowledged
+    p.socket.vanish();
+    p.client.send('note', 'not acknowledged');
+    const call = p.client.call('never').catch((error: Error) => error.name);
+    await p.settle();
+    p.reachable = false;
+    p.client.reconnect();
+    await p.settle();
+    p.client.send('note', 'waited');
+    const waits = p.client.call('who').catch((error: Error) => error.name);
+    user = 'bob';
+    p.reachable = true;
+    p.socket.cut();
+    await p.clock.advance(1_000);
+    await p.settle();
+    p.client.send('note', 'of bob');
+    await p.settle();
+    expect(seen).toEqual(['ida: first', 'bob: of bob']);
+    expect([await call, await waits]).toEqual(['SessionLostError', 'ClosedError']);
+    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note session-lost', 'drop event note closed']);
+  });
+});
+
 describe('signOut()', () => {
   it('closes, and leaves nothing behind for whoever comes next', async () => {
     const seen: string[] = [];

@@ -3,8 +3,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ClientOptions } from '../../src/client-options.ts';
 import { describe as inWords } from '../../src/describe.ts';
-import { redacted } from '../../src/frame-notes.ts';
 import { type InspectOptions, inspect } from '../../src/inspect.ts';
+import { redacted } from '../../src/redacted.ts';
 import { Samples } from '../../src/samples.ts';
 import { odd, world } from '../support/face.ts';
 import { type Pair, pair } from '../support/link.ts';

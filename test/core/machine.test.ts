@@ -24,6 +24,7 @@ describe('the way to a connection', () => {
         wokeAt: -Infinity,
         forcedAt: -Infinity,
         retryAt: 0,
+        notBefore: 0,
         cause: undefined,
       },
     });
@@ -239,6 +240,14 @@ describe('waking up', () => {
     const [{ state }, effects] = wake(offline, { now: moment.now + 1, wall: moment.wall + 1, random: 1 });
     expect(effects).toEqual([{ type: 'startTimer', delay: 2_999 + 250 }]);
     expect(state).toMatchObject({ status: 'offline', retryAt: moment.wall + 3_250 });
+  });
+
+  it.each([
+    [false, [29_999]], // not before; what comes on top of that is ours
+    [true, []],
+  ])('does not shorten what the server has asked for (spread: %s)', (spread, delays) => {
+    const [told] = transition(at.open, { ...events.lost, retryAfter: { ms: 30_000, spread } }, { ...moment, random: 0.5 }, rules);
+    expect(delayOf(wake(told, { now: moment.now + 1 }))).toEqual(delays);
   });
 
   it('never makes a wait longer', () => {
