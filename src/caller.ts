@@ -128,9 +128,9 @@ export class Caller {
     this.#host = host;
   }
 
-  /** Questions that were written and are not answered. */
+  /** Questions of the user that were written and are not answered: not what belongs to the connection alone. */
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.count(({ isDirect }) => !isDirect);
   }
 
   /**

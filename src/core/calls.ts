@@ -15,6 +15,13 @@ export class Calls<T> {
     return this.#pending.size;
   }
 
+  /** How many of them are meant. */
+  count(isMeant: (question: T) => boolean): number {
+    let count = 0;
+    for (const question of this.#pending.values()) if (isMeant(question)) count++;
+    return count;
+  }
+
   /** Notes a question as asked, and gives it its id. */
   ask(question: T): number {
     this.#pending.set(++this.#lastId, question);

@@ -290,6 +290,24 @@ describe('the page', () => {
     await context.close();
   });
 
+  it('under a strict one does all that it does elsewhere, and nothing that it may not', async () => {
+    const { page, context, errors } = await openPage(browser, site.url('/strict'));
+    await page.evaluate(() => {
+      const violations: string[] = [];
+      Object.assign(window, { violations });
+      addEventListener('securitypolicyviolation', ({ violatedDirective }) => violations.push(violatedDirective));
+    });
+    await connect(page, site.proxy.url());
+    await logged(page, 'open');
+    site.proxy.cut();
+    await logged(page, 'close 1006 again');
+    await page.evaluate(() => window.ws.send('written meanwhile'));
+    await logged(page, 'message written meanwhile');
+    expect(await page.evaluate(() => (window as unknown as { violations: string[] }).violations)).toEqual([]);
+    expect(errors).toEqual([]);
+    await context.close();
+  });
+
   it('that comes back out of the back-forward cache is connected again, and loses nothing written then', async () => {
     const { page, context } = await openPage(browser, site.url('/script'));
     await connect(page, site.server.url());

@@ -50,8 +50,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'a server notices a client that says nothing',
     file: 'server/pulse.ts',
-    find: 'if (waiting) return this.#events.silent();',
-    replace: 'if (waiting) return this.#wait(interval);',
+    find: 'if (now >= verdict) return this.#events.silent();',
+    replace: 'if (now >= verdict) return void (this.#timer = this.#clock.setTimeout(() => this.#look(), interval));',
   },
   {
     breaks: 'a client notices a server that says nothing',
@@ -62,7 +62,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'an attempt does not take for ever',
     file: 'core/machine.ts',
-    find: "[{ type: 'startTimer', delay: clampDelay(connectTimeout) }, { type: 'openSocket' }]",
+    find: "[{ type: 'startTimer', delay: clampDelay(delay) }, { type: 'openSocket' }]",
     replace: "[{ type: 'openSocket' }]",
   },
   // Sessions.
@@ -220,7 +220,7 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'the client is told that its session is lost',
     file: 'client-session.ts',
-    find: '    if (this.#line) this.lose(true);\n',
+    find: '    if (this.#line) this.lose(!isStranger);\n',
     replace: '',
   },
   {
@@ -458,8 +458,8 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'presence: a client says that it is there on every connection',
     file: 'crowd.ts',
-    find: 'this.#told = this.#asking = ',
-    replace: 'this.#asking = ',
+    find: 'this.#told = this.#asking = this.#arriving = this.me = this.#refusedPayload = undefined;',
+    replace: 'this.#asking = this.#arriving = this.me = this.#refusedPayload = undefined;',
   },
   {
     breaks: 'presence: what a client shows while it asks is told afterwards',

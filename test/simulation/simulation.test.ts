@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { mutations } from './mutations.ts';
 import { shrink } from './shrink.ts';
 import { boastful, client, forgetful, graceless, hasty, naive } from './subjects.ts';
 import { type Outcome, type Subject, simulate } from './world.ts';
@@ -52,5 +54,12 @@ describe('a seed', () => {
     expect(steps.length).toBeLessThanOrEqual(4);
     expect(steps.length).toBeLessThan(outcome.steps.length);
     expect(violations[0]).toMatch(/was lost without a word$/);
+  });
+});
+
+describe('the faults that can be put into the code', () => {
+  it.each(mutations)('have their place in it, and only one: $breaks', ({ breaks: _, and = [], ...first }) => {
+    for (const { file, find } of [first, ...and])
+      expect(readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8').split(find)).toHaveLength(2);
   });
 });

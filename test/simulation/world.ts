@@ -31,6 +31,8 @@ const PATIENCE = 20_000;
 const OBSERVED = 40_000;
 /** How long a session outlives its connection. */
 const TTL = 30_000;
+/** How long the credentials of the client last, from and to: longer than any waiting for them. */
+const TOKENS_LAST = [45_000, 120_000] as const;
 
 /** How an event is sent. */
 export interface Sender {
@@ -193,11 +195,12 @@ class World {
     const host: Host = new Host({
       broker,
       clock,
-      authenticate: async (attempt) => {
-        if (attempt === OBSERVER) return { id: OBSERVER, attempt: 0 };
+      authenticate: async (token) => {
+        if (token === OBSERVER) return { id: OBSERVER, attempt: 0, until: Infinity };
         await this.#wait(clock, this.#auth.server);
-        return { id: CLIENT, attempt };
+        return { id: CLIENT, ...(token as Token) };
       },
+      expiresAt: (principal) => (principal as Token).until,
       nameOf: (client) => this.#company.nameOf(client, generation),
       presence: { grace: this.#subject.grace ?? GRACE },
       heartbeat: { interval: 5_000, timeout: 3_000 },
@@ -295,13 +298,15 @@ class World {
 
   // The client.
 
-  async #credentials(): Promise<number> {
-    const attempt = ++this.#attempts;
+  async #credentials(): Promise<Token> {
+    // On a connection that is open they are fresh ones for the same attempt.
+    const client = this.#client as Client | undefined; // not there yet while it is made
+    const attempt = client?.state.status === 'open' ? this.#attempts : ++this.#attempts;
     const { fails } = this.#auth;
     this.#auth.fails = false;
     await this.#wait(this.#page, this.#auth.client);
     if (fails) throw new Error('the token server is away');
-    return attempt;
+    return { attempt, until: (this.#serverClock ?? this.#page).wall() + this.#random.between(...TOKENS_LAST) };
   }
 
   /** Whether the session goes on is not up to the client alone: it has to, where the server still has it. */
@@ -687,6 +692,12 @@ class World {
       this.#oracle.surprised(`the server has ${this.#host.connections} connections in the end`);
     if (this.#network.links.size > 20) this.#oracle.surprised(`${this.#network.links.size} connections were never told to be over`);
   }
+}
+
+/** What the client says about itself: which attempt it is, and until when that is good. */
+interface Token {
+  readonly attempt: number;
+  readonly until: number;
 }
 
 interface Counted {

@@ -28,7 +28,7 @@ export async function launch(): Promise<Browser> {
 export interface Site {
   readonly server: Running;
   readonly proxy: FaultProxy;
-  /** Of a page: `/esm` and `/script` load the bundle, `/csp` may connect nowhere, `/empty` is just somewhere else. */
+  /** Of a page: `/esm` and `/script` load the bundle, `/csp` may connect nowhere, `/strict` may do nothing that the bundle does not need, `/empty` is just somewhere else. */
   url(path: string, host?: string): string;
   stop(): Promise<void>;
 }
@@ -37,7 +37,15 @@ const PAGES: Record<string, string> = {
   '/esm': `<script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>`,
   '/script': '<script src="/dist/holdfast.iife.js"></script>',
   '/csp': '<script src="/dist/holdfast.iife.js"></script>',
+  '/strict': '<script src="/dist/holdfast.iife.js"></script>',
   '/empty': '',
+};
+
+/** What the pages may do, where that is not everything. */
+const POLICIES: Record<string, string> = {
+  '/csp': "connect-src 'self'",
+  '/strict':
+    "default-src 'none'; script-src 'self'; connect-src ws:; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'",
 };
 
 /** Serves the pages and what is in `dist`. */
@@ -49,7 +57,8 @@ export async function serveSite(): Promise<Site> {
     const page = PAGES[pathname];
     if (page !== undefined) {
       response.setHeader('content-type', 'text/html');
-      if (pathname === '/csp') response.setHeader('content-security-policy', "connect-src 'self'");
+      const policy = POLICIES[pathname];
+      if (policy) response.setHeader('content-security-policy', policy);
       response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${page}`);
       return;
     }
