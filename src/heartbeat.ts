@@ -23,6 +23,8 @@ const GUESS = 0.375;
 const SLOWEST_OPENING = 10_000;
 /** A question behind more than this says how much was written, not how long the round trip takes; bytes. */
 const LIGHT = 16_384;
+/** More than this is not left unproven, where only answers prove anything: what follows would have to be given time for it; bytes. */
+const UNPROVEN = 32_768;
 
 /** Watches over one open socket, from its opening to its end. */
 export class Heartbeat {
@@ -42,6 +44,9 @@ export class Heartbeat {
   #written = 0;
   #arrived = 0;
   #mark = 0;
+  /** When something arrived for certain last, and how many bytes a millisecond do lately. */
+  #arrivedAt: number;
+  #rate = 0;
   #owedSince: number | undefined;
   #expectedUntil = 0;
   /** Whether it is known that questions are answered as such. */
@@ -54,7 +59,7 @@ export class Heartbeat {
     this.#patient = patient;
     this.#guess = GUESS * Math.min(patient.opening, SLOWEST_OPENING);
     this.#answers = patient.rules.answers === true;
-    this.#heardAt = this.#spokeAt = patient.clock.now();
+    this.#heardAt = this.#spokeAt = this.#arrivedAt = patient.clock.now();
     this.#act(this.#judge());
   }
 
@@ -71,6 +76,7 @@ export class Heartbeat {
     this.#doubts = 0;
     this.#looked = false;
     this.#asked = undefined;
+    if (!this.#answers) this.#arrived = this.#written; // nobody can tell better
     // The timer stands at the answer's deadline: the next question may be due before.
     if (wasAsked) this.#act(this.#judge());
   }
@@ -92,6 +98,9 @@ export class Heartbeat {
     this.#written += bytes;
     this.#spokeAt = this.#patient.clock.now();
     if (owes) this.#owe();
+    const { rules } = this.#patient;
+    const isMuch = this.#answers && !this.#asked && this.#written - this.#mark > UNPROVEN;
+    if (isMuch && rules.speaks === undefined) this.#act(ask('ping', this.#life(), this.#spokeAt, rules));
   }
 
   /** The peer has received all but so many bytes of what was written. */
@@ -121,6 +130,10 @@ export class Heartbeat {
 
   /** Both ways were open a moment ago. */
   #settle(arrived: number): void {
+    const now = this.#patient.clock.now();
+    const rate = Math.max(0, arrived - this.#arrived) / Math.max(1, now - this.#arrivedAt);
+    this.#rate = Math.max(rate, this.#rate / 2); // one quiet moment says nothing about the way
+    this.#arrivedAt = now;
     this.#arrived = Math.max(this.#arrived, arrived);
     this.#unansweredSince = undefined;
   }
@@ -142,6 +155,7 @@ export class Heartbeat {
       owedSince: this.#answers ? this.#owedSince : undefined,
       roundTrip: this.#roundTrip || this.#guess,
       inFlight: this.#written - this.#arrived,
+      rate: this.#rate,
       expectedUntil: this.#expectedUntil,
       draining: this.#patient.bufferedAmount() < this.#buffered,
       doubts: this.#doubts,

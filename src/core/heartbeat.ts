@@ -46,8 +46,9 @@ export interface Life {
   readonly owedSince: number | undefined;
   /** Smoothed round-trip time, 0 while unknown. */
   readonly roundTrip: number;
-  /** Bytes that were written, and nothing shows that they arrived. */
+  /** Bytes that were written, and nothing shows that they arrived; and how many a millisecond have arrived lately. */
   readonly inFlight: number;
+  readonly rate: number;
   /** Until when a large message may be on its way in, as the peer has announced. */
   readonly expectedUntil: number;
   /** The socket is getting rid of data: slow, not dead. */
@@ -87,9 +88,13 @@ const MOST_PATIENCE = 120_000;
 /** A link on which other things come in for so long, and no answer, is dead one way: an answer may stand in line behind a lot. */
 const ONE_WAY = 60_000;
 
-/** Milliseconds that so many bytes may take on a slow link. */
-export function passage(bytes: number): number {
-  return Math.min(Math.max(0, bytes - FIRST_FLIGHT) / SLOWEST, MOST_PATIENCE);
+/**
+ * Milliseconds that so many bytes may take on a slow link.
+ *
+ * @param rate bytes a millisecond that have arrived lately: it is not slower than that
+ */
+export function passage(bytes: number, rate = 0): number {
+  return Math.min(Math.max(0, bytes - FIRST_FLIGHT) / Math.max(SLOWEST, rate), MOST_PATIENCE);
 }
 
 /** Asks now: a ping with the usual patience, or a probe with little. */
@@ -98,7 +103,7 @@ export function ask(type: Question['type'], life: Life, now: number, rules: Hear
   const usual = type === 'ping' ? timeout : probeTimeout;
   const patience = Math.max(now - life.heardAt > givesUp ? FORMALITY : usual, ROUND_TRIPS * life.roundTrip);
   // Who speaks by itself is heard on its way in, whatever is on its way out.
-  return { type, at: now, until: now + patience + Math.min(passage(life.inFlight), speaks), late };
+  return { type, at: now, until: now + patience + Math.min(passage(life.inFlight, life.rate), speaks), late };
 }
 
 /** Decides what the facts mean. Called when the time it last named has come, or later. */
@@ -130,8 +135,8 @@ function quietSince({ heardAt, spokeAt }: Life, { speaks }: Partial<PeerRules>):
 }
 
 /** When a question has been without an answer for too long, whatever else came in. */
-function oneWayAt({ unansweredSince = Infinity, roundTrip, inFlight }: Life): number {
-  return unansweredSince + Math.max(ONE_WAY, ROUND_TRIPS * roundTrip) + passage(inFlight);
+function oneWayAt({ unansweredSince = Infinity, roundTrip, inFlight, rate }: Life): number {
+  return unansweredSince + Math.max(ONE_WAY, ROUND_TRIPS * roundTrip) + passage(inFlight, rate);
 }
 
 /** The next smoothed round-trip time (RFC 6298 section 2, alpha = 1/8). */

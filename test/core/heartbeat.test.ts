@@ -10,6 +10,7 @@ const life = (known: Partial<Life> = {}): Life => ({
   unansweredSince: undefined,
   owedSince: undefined,
   inFlight: 0,
+  rate: 0,
   expectedUntil: 0,
   roundTrip: 0,
   draining: false,
@@ -123,6 +124,12 @@ describe('a slow link', () => {
     [10 ** 9, 120_000],
   ])('takes time for %i bytes: %i ms', (bytes, ms) => {
     expect(passage(bytes)).toBe(ms);
+  });
+
+  it('is no slower than it has shown itself lately', () => {
+    expect(passage(108_192, 100)).toBe(1_000);
+    expect(passage(108_192, 1)).toBe(50_000);
+    expect(ask('probe', life({ inFlight: 208_192, rate: 200 }), 0, rules).until).toBe(3_000 + 1_000);
   });
 
   it('is given that time for an answer behind what was written', () => {

@@ -111,6 +111,58 @@ describe('heartbeat', () => {
     expect(w.log.at(-1)).toBe('close 4000 again');
   });
 
+  it('that is silent after much was sent and answered is dropped as soon as any other', async () => {
+    for (const isPong of [heartbeat.isPong, undefined]) {
+      const w = world({ heartbeat: { ping: 'ping', ...(isPong && { isPong }) } });
+      await w.open();
+      for (let i = 0; i < 100; i++) {
+        w.ws.send('x'.repeat(10_000));
+        await w.clock.advance(1_000);
+        w.socket.says('pong');
+      }
+      await w.clock.advance(19_000);
+      expect(w.ws.readyState).toBe(1);
+      await w.clock.advance(5_000); // what is not proven to have arrived has its time
+      expect(w.log.at(-1)).toBe('close 4000 again');
+    }
+  });
+
+  it('is asked every 32 KiB, where only an answer proves that they arrived', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000);
+    w.socket.says('pong');
+    for (let i = 0; i < 8; i++) {
+      w.ws.send('x'.repeat(10_000));
+      if (i === 5) w.socket.says('pong');
+    }
+    expect(w.socket.sent.map((data) => String(data).length)).toEqual([
+      4,
+      ...[1, 2, 3, 4].map(() => 10_000),
+      4,
+      10_000,
+      10_000,
+      10_000,
+      10_000,
+      4,
+    ]);
+  });
+
+  it('leaves a slow link alone while an answer stands in line behind 200 kB, as far as it can know', async () => {
+    const w = world({ heartbeat });
+    await w.open();
+    await w.clock.advance(15_000);
+    w.socket.says('pong');
+    w.ws.send('x'.repeat(200_000)); // at 2 kB a second
+    await w.clock.advance(15_000);
+    expect(w.socket.sent.at(-1)).toBe('ping');
+    await w.clock.advance(85_000);
+    expect(w.ws.readyState).toBe(1);
+    w.socket.says('pong');
+    await w.clock.advance(20_000);
+    expect(w.log.at(-1)).toBe('close 4000 again');
+  });
+
   it('gives a far server four round trips', async () => {
     const w = world({ heartbeat });
     await w.open();
