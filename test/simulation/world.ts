@@ -91,6 +91,8 @@ class World {
   #serverClock: SimClock | undefined;
   #onLine = true;
   #auth = { client: 0, server: 0, fails: false };
+  /** Whether the credentials of the client are good for a while only; else for ever. */
+  readonly #expires: boolean;
   #ids = 0;
   /** Processes of the server so far. */
   #servers = 0;
@@ -104,6 +106,7 @@ class World {
     this.#seed = seed;
     this.#subject = subject;
     this.#random = new Random(seed ^ 0x5eed);
+    this.#expires = seed % 2 === 0;
     this.#oracle = new Oracle(subject);
     this.#network = new Network(this.#timeline, this.#random.fork(), this.#page, (line) => this.#log(line));
     const random = this.#random.fork();
@@ -306,7 +309,8 @@ class World {
     this.#auth.fails = false;
     await this.#wait(this.#page, this.#auth.client);
     if (fails) throw new Error('the token server is away');
-    return { attempt, until: (this.#serverClock ?? this.#page).wall() + this.#random.between(...TOKENS_LAST) };
+    const now = (this.#serverClock ?? this.#page).wall();
+    return { attempt, until: this.#expires ? now + this.#random.between(...TOKENS_LAST) : Number.MAX_SAFE_INTEGER };
   }
 
   /** Whether the session goes on is not up to the client alone: it has to, where the server still has it. */
@@ -660,8 +664,9 @@ class World {
     this.#auth = { client: 0, server: 0, fails: false };
     this.#disturbances.client.length = this.#disturbances.server.length = 0;
     this.#thaw(true);
+    const wasOffline = !this.#onLine;
     this.#onLine = true;
-    this.#say('online');
+    if (wasOffline) this.#say('online'); // else nobody says anything: it has to come back by itself
     if (this.#client.state.status === 'closed') void this.#client.connect();
   }
 
