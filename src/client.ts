@@ -207,8 +207,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * @throws a `SyntaxError` DOMException when the reason is too long, {@link ClosedError} when the `signal` of the client is aborted
    *
    * @example
-   * // The user is another one now: `auth` is asked again.
-   * client.reconnect('switched user');
+   * // The address is another one now.
+   * client.reconnect('moved to another region');
    */
   reconnect(reason?: string): void {
     const text = reasonText(reason);

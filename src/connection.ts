@@ -7,7 +7,7 @@
  */
 
 import { type Address, Attempt } from './attempt.ts';
-import type { HeartbeatRules, PeerRules } from './core/heartbeat.ts';
+import type { Rules as HeartbeatRules } from './core/heartbeat.ts';
 import {
   type Effect,
   type Emission,
@@ -55,7 +55,7 @@ export interface Link {
   /** A message on the open connection; true when it was the answer to a ping. */
   message(event: MessageEvent): boolean;
   /** How to watch over a connection that has just opened; undefined when there is no way to ask its peer. */
-  heartbeat(): (HeartbeatRules & Partial<PeerRules>) | undefined;
+  heartbeat(): HeartbeatRules | undefined;
   /** Asks the peer for a sign of life. */
   ping(): void;
   /** Whether a loss may be retried. */

@@ -11,7 +11,7 @@ import { ClientSession } from './client-session.ts';
 import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
 import { Connection } from './connection.ts';
-import type { HeartbeatRules, PeerRules } from './core/heartbeat.ts';
+import type { Rules as HeartbeatRules } from './core/heartbeat.ts';
 import { type Emission, REPLACED } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
@@ -419,7 +419,7 @@ export class Conversation {
   }
 
   /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late (docs/protocol.md, Life). */
-  #heartbeat(): (HeartbeatRules & Partial<PeerRules>) | undefined {
+  #heartbeat(): HeartbeatRules | undefined {
     const { protocol, probeTimeout } = this.#settings;
     const { interval, timeout } = this.#agreement.opened?.heartbeat ?? {};
     if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;

@@ -1,13 +1,13 @@
 /** The heart that beats by core/heartbeat.ts: sends pings, listens for life, keeps the one timer for it. */
 
 import { clampDelay } from './core/backoff.ts';
-import { ask, type Beat, type HeartbeatRules, judge, type Life, type PeerRules, passage, type Question, smooth } from './core/heartbeat.ts';
+import { ask, type Beat, judge, type Life, passage, type Question, type Rules, smooth } from './core/heartbeat.ts';
 import type { Clock } from './io/clock.ts';
 
 /** What a heartbeat needs of the connection it watches over. */
 export interface Patient {
   readonly clock: Clock;
-  readonly rules: HeartbeatRules & Partial<PeerRules>;
+  readonly rules: Rules;
   /** Milliseconds that the opening took: the round trip, while nothing better is known. */
   readonly opening: number;
   ping(): void;

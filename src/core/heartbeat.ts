@@ -32,6 +32,9 @@ export interface PeerRules {
   readonly acknowledges: number;
 }
 
+/** The rules for one peer: what is certain about it comes from its protocol, where there is one. */
+export type Rules = HeartbeatRules & Partial<PeerRules>;
+
 /** What is known about the life of the link; times are monotonic milliseconds. */
 export interface Life {
   /** When anything was last received, or the link opened. */
@@ -98,7 +101,7 @@ export function passage(bytes: number, rate = 0): number {
 }
 
 /** Asks now: a ping with the usual patience, or a probe with little. */
-export function ask(type: Question['type'], life: Life, now: number, rules: HeartbeatRules & Partial<PeerRules>, late = false): Question {
+export function ask(type: Question['type'], life: Life, now: number, rules: Rules, late = false): Question {
   const { timeout, probeTimeout, speaks = Infinity, givesUp = Infinity } = rules;
   const usual = type === 'ping' ? timeout : probeTimeout;
   const patience = Math.max(now - life.heardAt > givesUp ? FORMALITY : usual, ROUND_TRIPS * life.roundTrip);
@@ -107,7 +110,7 @@ export function ask(type: Question['type'], life: Life, now: number, rules: Hear
 }
 
 /** Decides what the facts mean. Called when the time it last named has come, or later. */
-export function judge(life: Life, now: number, rules: HeartbeatRules & Partial<PeerRules>): Beat {
+export function judge(life: Life, now: number, rules: Rules): Beat {
   const due = dueAt(life, rules);
   if (now < due) return { type: 'wait', until: due };
   if (now - due > LATE && life.doubts < MOST_DOUBTS) return ask('probe', life, now, rules, true);
@@ -121,7 +124,7 @@ export function judge(life: Life, now: number, rules: HeartbeatRules & Partial<P
 }
 
 /** When there is something to do. */
-function dueAt(life: Life, rules: HeartbeatRules & Partial<PeerRules>): number {
+function dueAt(life: Life, rules: Rules): number {
   const { asked, spokeAt, expectedUntil, owedSince = Infinity, roundTrip } = life;
   const { interval, acknowledges = Infinity } = rules;
   if (asked) return Math.max(asked.until, Math.min(expectedUntil, spokeAt + interval));
