@@ -233,10 +233,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    */
   setAuth(auth: ClientOptions['auth']): void {
     if (auth !== undefined) checkFunction(auth, 'setAuth');
-    const error = new ClosedError('It belonged to who was signed in before');
     this.#lives++;
-    this.#conversation.become(auth, error);
-    this.#channels.forget(error);
+    this.#channels.forget(this.#conversation.become(auth));
   }
 
   /**

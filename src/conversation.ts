@@ -109,7 +109,7 @@ export class Conversation {
       use: (line) => this.#transmitter.use(line),
       acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
       readmit: (postings) => this.#transmitter.readmit(postings),
-      replaced: () => this.#transmitter.clear(new ClosedError('It belonged to who was signed in before')),
+      replaced: () => this.#transmitter.clear(signedOut()),
       later: (deed) => this.#later.push(deed),
       lost: (mayAsk) => {
         this.#endAnswers();
@@ -244,9 +244,10 @@ export class Conversation {
 
   /**
    * Somebody else is to be spoken for from now on, over another connection: what belongs to who was there is dropped, and the session is
-   * over, which the server is told.
+   * over, which the server is told. Returns what whoever waits for it is told.
    */
-  become(auth: Auth | undefined, error: ClosedError): void {
+  become(auth: Auth | undefined): ClosedError {
+    const error = signedOut();
     this.#refresh.stop();
     this.#agreement.setAuth(auth);
     const { status } = this.state;
@@ -254,6 +255,7 @@ export class Conversation {
     // First of all, so that nobody who is told of a drop can write on the old connection.
     if (status !== 'idle' && status !== 'closing' && status !== 'closed') this.#connection.reconnect('signed in anew');
     this.stop(error, false);
+    return error;
   }
 
   /** @throws QueueFullError, MessageTooLargeError or UnsupportedError, when that is known already */
@@ -500,4 +502,8 @@ export class Conversation {
     });
     return responder;
   }
+}
+
+function signedOut(): ClosedError {
+  return new ClosedError('It belonged to who was signed in before');
 }
