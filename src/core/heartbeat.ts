@@ -128,7 +128,8 @@ function dueAt(life: Life, rules: Rules): number {
   const { asked, spokeAt, expectedUntil, owedSince = Infinity, roundTrip } = life;
   const { interval, acknowledges = Infinity } = rules;
   if (asked) return Math.max(asked.until, Math.min(expectedUntil, spokeAt + interval));
-  const patience = Math.min(interval, Math.max(2 * acknowledges, acknowledges + ROUND_TRIPS * roundTrip));
+  // To ask is not to judge: one round trip, which is only guessed after a slow opening, is enough.
+  const patience = Math.min(interval, Math.max(2 * acknowledges, acknowledges + roundTrip));
   return Math.min(quietSince(life, rules) + interval, owedSince + patience, oneWayAt(life));
 }
 

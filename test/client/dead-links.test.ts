@@ -71,6 +71,22 @@ describe('a dead link', () => {
     expect(await call).toBe(1);
   });
 
+  it('is found within 20 s while something small is not acknowledged, also where the opening took 10 s: the credentials had to be checked', async () => {
+    let admit = () => {};
+    const checked = new Promise<void>((resolve) => {
+      admit = resolve;
+    });
+    const p = pair({ connectTimeout: 20_000 }, { authenticate: () => checked, helloTimeout: 20_000 });
+    await p.clock.advance(9_999);
+    admit();
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+    p.socket.vanish();
+    p.client.send('note', 'small');
+    await p.clock.advance(20_000);
+    expect(p.log.at(-1)).toBe('close 4000 again');
+  });
+
   it('is not looked for in what is acknowledged: a busy link is never asked', async () => {
     const p = pair();
     await p.settle();
