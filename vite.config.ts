@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'vite';
 
 // Two passes of one library (vite builds several formats of several entries only one at a time): ES modules, one file per source
@@ -23,12 +25,22 @@ const modules = {
     },
   },
 };
+const BUNDLE = 'holdfast.iife.js';
+/** The hash of the bundle, for the `integrity` of a script tag (W3C Subresource Integrity). */
+const integrity = {
+  name: 'integrity',
+  writeBundle({ dir }: { dir?: string | undefined }) {
+    const hash = createHash('sha384').update(readFileSync(`${dir}/${BUNDLE}`));
+    writeFileSync(`${dir}/integrity.json`, `${JSON.stringify({ [BUNDLE]: `sha384-${hash.digest('base64')}` }, undefined, 2)}\n`);
+  },
+};
 const script = {
+  plugins: [integrity],
   build: {
     target: 'es2022',
     sourcemap: true,
     emptyOutDir: false,
-    lib: { entry: 'src/index.ts', formats: ['iife' as const], name: 'Holdfast', fileName: () => 'holdfast.iife.js' },
+    lib: { entry: 'src/index.ts', formats: ['iife' as const], name: 'Holdfast', fileName: () => BUNDLE },
   },
 };
 

@@ -38,7 +38,7 @@ export type UrlSource = Provided<string | URL>;
 export type ProtocolsSource = Provided<string | string[] | undefined>;
 
 /** Characters of an HTTP token (RFC 9110 section 5.6.2). */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
+export const TOKEN: RegExp = /^[!#$%&'*+\-.^_`|~\w]+$/;
 
 /** The URL that a WebSocket to `url` has. Throws SyntaxError, as `new WebSocket(url)` does. */
 export function parseUrl(url: string | URL): string {

@@ -30,6 +30,8 @@ export interface AgreementHost {
 
 /** Close codes for something that was too large, from whoever noticed. */
 const TOO_LARGE: readonly number[] = [1009, 4413];
+/** Data of a kind that is not taken (RFC 6455, section 7.4.1): of what a page can send, bytes. */
+const UNSUPPORTED_DATA = 1003;
 
 export class Agreement {
   readonly #options: ClientOptions;
@@ -40,6 +42,8 @@ export class Agreement {
   #auth: unknown;
   /** Something that was sent may have been too large for the way. */
   #tooLarge = false;
+  /** A connection was closed because of bytes: whoever did that would do it again, and what was written with them would go in circles. */
+  #refusesBinary = false;
   /** The attempt before was refused for its credentials. */
   #unauthorized = false;
   /** What was agreed on with the server of the current connection, or of the one before. */
@@ -60,7 +64,7 @@ export class Agreement {
   /** The connection, or the attempt, has ended. */
   ended(willReconnect: boolean): void {
     this.bye = undefined;
-    if (!willReconnect) this.#unauthorized = false;
+    if (!willReconnect) this.#unauthorized = this.#refusesBinary = false;
   }
 
   /** Somebody else is to be spoken for from now on. */
@@ -78,8 +82,9 @@ export class Agreement {
   /** Where to connect, and as whom. */
   async resolve(context: ProviderContext): Promise<Address> {
     const [where, credentials] = await Promise.all([this.#address.resolve(context), this.#credentials.ask(context)]);
-    if (!context.signal.aborted) this.#auth = credentials;
-    return where;
+    const { authIn } = this.#settings;
+    if (!context.signal.aborted) this.#auth = authIn ? undefined : credentials;
+    return authIn && credentials !== undefined ? authIn(where, credentials) : where;
   }
 
   /** Agrees with the server on what is to hold for this connection; undefined where it was given up meanwhile. */
@@ -104,6 +109,7 @@ export class Agreement {
       };
       if (protocol.open) opened = await protocol.open(socket, opening);
       if (signal.aborted) return undefined; // given up meanwhile: what it agreed on is not heard of
+      if (this.#refusesBinary) opened = { ...opened, capabilities: { ...opened.capabilities, binary: false } };
       this.opened = opened;
       session.agree(opened, way(opened), this.#tooLarge);
       this.#tooLarge = false;
@@ -120,7 +126,9 @@ export class Agreement {
     const { suspects } = context;
     const { verdict, retryAfter, forget } = this.#settings.protocol.classify({ ...loss, welcomed, bye: this.bye, suspects });
     this.forgets = forget === true;
-    if (welcomed) this.#tooLarge = TOO_LARGE.includes(this.bye?.code ?? loss.code);
+    const said = this.bye?.code ?? loss.code;
+    if (welcomed) this.#tooLarge = TOO_LARGE.includes(said);
+    if (welcomed && said === UNSUPPORTED_DATA) this.#refusesBinary ||= this.#host.session.hasBinary;
     // A connection that lasted was authorized, whatever became of the credentials; one that was closed at once was not.
     const again = this.#unauthorized && context.attempt > 0;
     this.#unauthorized = verdict === 'reauthorize';

@@ -14,9 +14,11 @@ import type { Clock } from './io/clock.ts';
 import { CLOSED, type CreateSocket, OPEN, type WebSocketLike } from './io/web-socket.ts';
 import { guarded } from './report.ts';
 
-/** Where to connect to. */
+/** Where to connect to, in one attempt. */
 export interface Address {
+  /** The URL, complete. */
   readonly url: string;
+  /** The subprotocols to offer, most wanted first. */
   readonly protocols: string[];
 }
 

@@ -3,6 +3,8 @@
 import type { DropCause, Question } from './caller.ts';
 import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
 import type { Delivery } from './conversation.ts';
+import { backoff } from './core/backoff.ts';
+import { LONGEST_RETRY_AFTER } from './core/retry-policy.ts';
 import { type ChannelState, type Confirmed, Subscriptions, type Wish } from './core/subscriptions.ts';
 import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
@@ -41,6 +43,8 @@ export class ChannelDirectory implements ChannelHost {
   readonly #demandedAt = new Map<string, number>();
   /** Channels that are not to be asked for again yet, with their timers. */
   readonly #held = new Map<string, unknown>();
+  /** How often in a row channels were refused that are asked for again. */
+  readonly #refusals = new Map<string, number>();
   /** Channels that nobody wants any more, until the end of the tick. */
   readonly #idle = new Set<Channel>();
 
@@ -104,6 +108,7 @@ export class ChannelDirectory implements ChannelHost {
   lost(): void {
     for (const timer of this.#held.values()) this.#host.clock.clearTimeout(timer);
     this.#held.clear();
+    this.#refusals.clear();
     this.#demandedAt.clear();
     for (const channel of this.#subscriptions.lost()) this.#changed(channel, false);
   }
@@ -151,6 +156,7 @@ export class ChannelDirectory implements ChannelHost {
 
   want(channel: string, params: unknown): void {
     const before = this.stateOf(channel);
+    if (before.status === 'failed') this.#release(channel); // who wants it now does not wait
     this.#subscriptions.want(channel, params);
     if (before.status === 'idle' || before.status === 'failed') this.#changed(channel, false);
     if (this.unsupported('channels')) return this.#askAll();
@@ -185,8 +191,8 @@ export class ChannelDirectory implements ChannelHost {
       if (channel.isWanted) continue;
       channel.released();
       const known = this.#subscriptions.release(channel.name);
-      this.#host.clock.clearTimeout(this.#held.get(channel.name));
-      this.#held.delete(channel.name);
+      this.#release(channel.name);
+      this.#refusals.delete(channel.name);
       this.#changed(channel.name, false);
       if (known && this.#host.isOpen()) this.#unsubscribe(channel.name);
     }
@@ -222,24 +228,40 @@ export class ChannelDirectory implements ChannelHost {
   #refused(wish: Wish, error: HoldfastError<string>): boolean {
     const isCurrent = this.#subscriptions.refused(wish, error);
     if (!isCurrent) return false;
-    this.#changed(wish.channel, false);
-    this.#host.failed(error);
+    this.#failed(wish.channel, error);
     return true;
   }
 
   /** True when nothing was missed; undefined when it matters no more. */
   #confirmed(wish: Wish, confirmed: Confirmed): boolean | undefined {
     const isRecovered = this.#subscriptions.confirmed(wish, confirmed);
-    if (isRecovered !== undefined) this.#changed(wish.channel, isRecovered);
+    if (isRecovered === undefined) return undefined;
+    this.#refusals.delete(wish.channel);
+    this.#changed(wish.channel, isRecovered);
     return isRecovered;
   }
 
   /** The server ended a subscription, and wants it back where there is no error. */
   #ended(channel: string, error: CallError | undefined): void {
     if (!this.#subscriptions.ended(channel, error)) return;
+    if (error) return this.#failed(channel, error);
     this.#changed(channel, false);
-    if (error) return this.#host.failed(error);
     this.#askAgain(channel);
+  }
+
+  /** The server said no: whoever listens is told, and it is asked again later where that may change. */
+  #failed(channel: string, error: HoldfastError<string>): void {
+    const { random } = this.#host;
+    if (this.#subscriptions.mayPass(channel)) {
+      const refusals = (this.#refusals.get(channel) ?? 0) + 1;
+      this.#refusals.set(channel, refusals);
+      const wanted = error instanceof CallError ? Math.min(error.retryAfter ?? 0, LONGEST_RETRY_AFTER) : 0;
+      this.#hold(channel, Math.max(wanted, backoff(refusals, random(), true)), () => {
+        if (this.#subscriptions.retry(channel)) this.#changed(channel, false);
+      });
+    }
+    this.#changed(channel, false);
+    this.#host.failed(error);
   }
 
   /** The server is asked again, at once, but not over and over. */
@@ -249,11 +271,24 @@ export class ChannelDirectory implements ChannelHost {
     const delay = Math.max(0, next - clock.now());
     this.#demandedAt.set(channel, clock.now() + delay);
     if (delay === 0) return this.#askAll();
+    if (!this.#held.has(channel)) this.#hold(channel, delay);
+  }
+
+  /** The channel is not asked for until then. */
+  #hold(channel: string, delay: number, prepare = () => {}): void {
+    this.#release(channel);
     const ask = () => {
       this.#held.delete(channel);
+      prepare();
       this.#askAll();
     };
-    if (!this.#held.has(channel)) this.#held.set(channel, clock.setTimeout(ask, delay));
+    this.#held.set(channel, this.#host.clock.setTimeout(ask, delay));
+  }
+
+  /** It may be asked for. */
+  #release(channel: string): void {
+    this.#host.clock.clearTimeout(this.#held.get(channel));
+    this.#held.delete(channel);
   }
 
   #changed(name: string, recovered: boolean): void {

@@ -1,5 +1,6 @@
 /** The options of `Client`: what they are, their defaults, and what they take. */
 
+import type { AuthPlace } from './auth-place.ts';
 import { boolean, type Check, Checker, callback, checkOptions, count, has, object, period } from './checks.ts';
 import type { AttemptContext, ConnectionOptions } from './connection.ts';
 import type { OutboxLimits } from './core/outbox.ts';
@@ -30,6 +31,12 @@ export interface ClientOptions extends CommonOptions {
    * than `authTimeout`, is a failed attempt (AUTH_FAILED). @default none
    */
   readonly auth?: (context: AttemptContext & { readonly signal: AbortSignal }) => unknown;
+  /**
+   * Where the credentials go when it connects, for servers and proxies that look for them before the hello: {@link inQuery},
+   * {@link inSubprotocol}, or a function of yours. Fresh ones that a server asks for meanwhile go by frame in any case. @default the hello, the
+   * first message
+   */
+  readonly authIn?: AuthPlace;
   /** Milliseconds that `auth` may take; then its `signal` is aborted. An attempt as a whole has `connectTimeout`. @default 10000 */
   readonly authTimeout?: number;
   /** Bounds of what waits to be written. @default 8 MiB, and an error when it is full */
@@ -57,6 +64,7 @@ export interface ClientSettings extends ConnectionOptions {
   readonly protocol: Protocol;
   readonly outbox: OutboxLimits;
   readonly authTimeout: number;
+  readonly authIn?: AuthPlace;
   readonly unacknowledged: 'resend' | 'drop';
   readonly callTimeout: number;
   readonly messageLimit: number;
@@ -71,6 +79,7 @@ const checks: Record<keyof ClientOptions, Check> = {
   subprotocol: [(value) => value === false, 'false'],
   auth: callback,
   authTimeout: period,
+  authIn: callback,
   outbox: object,
   unacknowledged: [(value) => value === 'resend' || value === 'drop', "'resend' or 'drop'"],
   callTimeout: period,

@@ -54,6 +54,11 @@ export class ClientSession {
     return this.#line?.unacknowledged ?? { frames: 0, bytes: 0 };
   }
 
+  /** Whether bytes are among what is not acknowledged. */
+  get hasBinary(): boolean {
+    return this.#line?.hasBinary === true;
+  }
+
   /** Frames that were written again, on another connection. */
   get resent(): number {
     return this.#again + (this.#line?.again ?? 0);

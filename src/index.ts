@@ -16,6 +16,7 @@
  * - Streams: {@link stream}, {@link Stream}, {@link StreamOptions}, {@link Item}
  * - Seeing it: {@link describe}, {@link inspect}, {@link Inspector}, {@link InspectorReport}, {@link InspectOptions}, {@link LogEntry}, {@link FrameNote}, {@link Logger}, {@link Metrics}, {@link Summary}
  * - Several addresses: {@link endpoints}, {@link EndpointsOptions}
+ * - Credentials in the address: {@link inQuery}, {@link inSubprotocol}, {@link AuthPlace}, {@link Address}
  * - Uploads: {@link upload}, {@link UploadSource}, {@link UploadOptions}, {@link UploadProgress}
  * - Types of a conversation: {@link Contract}, {@link Side}, {@link Anything}
  * - What is going on: {@link State}, {@link Loss}, {@link ClosedCause}
@@ -34,6 +35,8 @@
  */
 
 export type { ProtocolsSource, ProviderContext, UrlSource } from './address.ts';
+export type { Address } from './attempt.ts';
+export { type AuthPlace, inQuery, inSubprotocol } from './auth-place.ts';
 export type { DropCause } from './caller.ts';
 export { Channel, type ChannelEventMap, type MessageInfo, type Published, type PublishOptions, type Subscription } from './channel.ts';
 export { Client } from './client.ts';

@@ -94,6 +94,11 @@ export class Line {
     return this.#session.log.flatMap(({ value }) => value?.posting ?? []);
   }
 
+  /** Whether bytes are among what is not acknowledged. */
+  get hasBinary(): boolean {
+    return this.#session.log.some(({ value }) => typeof value?.message === 'object');
+  }
+
   /** Bytes of everything that is kept for the other end. */
   get bytes(): number {
     return this.#session.bytes + this.#session.frames * FRAME_COST + this.#parkedBytes;

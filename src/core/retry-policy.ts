@@ -18,6 +18,9 @@ export interface Ruling {
   readonly retryAfter?: { readonly ms: number; readonly spread: boolean } | undefined;
 }
 
+/** However long a server asks to be left alone, it is asked again then; milliseconds. */
+export const LONGEST_RETRY_AFTER = 600_000;
+
 /** Suspect closes in a row that end the connection. */
 export const SUSPECT_LIMIT = 3;
 

@@ -5,7 +5,7 @@
  * ```
  *  idle ──want──► subscribing ──confirmed──► subscribed ──lost · demanded anew──► subscribing
  *                     │ refused                   │ ended by the server
- *                     └──────────► failed ◄───────┘        failed ──want · lost, if it was for the moment──► subscribing
+ *                     └──────────► failed ◄───────┘        failed ──want · lost or retry, if it may pass──► subscribing
  *  any ──release──► idle
  * ```
  *
@@ -31,8 +31,9 @@ export type ChannelState =
   /** The server has confirmed it: messages are delivered. */
   | { readonly status: 'subscribed' }
   /**
-   * The server refused it, ended it, has no channels, or did not answer. The next handler or loop asks again, and so does the next
-   * connection, unless the code is PERMISSION_DENIED, NOT_FOUND, INVALID_ARGUMENT, UNIMPLEMENTED, FAILED_PRECONDITION or UNSUPPORTED.
+   * The server refused it, ended it, has no channels, or did not answer. It is asked for again with a backoff as long as it has a handler
+   * (not before `error.retryAfter`), by the next connection and by the next handler or loop; if the code is PERMISSION_DENIED, NOT_FOUND,
+   * INVALID_ARGUMENT, UNIMPLEMENTED, FAILED_PRECONDITION or UNSUPPORTED, by the next handler or loop alone.
    */
   | {
       readonly status: 'failed';
@@ -40,7 +41,7 @@ export type ChannelState =
       readonly error: HoldfastError<string>;
     };
 
-/** Refusals that another connection will not change. */
+/** Refusals that time will not change. */
 const PERMANENT: readonly string[] = [
   'PERMISSION_DENIED',
   'NOT_FOUND',
@@ -119,6 +120,21 @@ export class Subscriptions {
     wanted.state = { status: 'subscribing' };
     wanted.asked = false;
     return 'hole';
+  }
+
+  /** Whether it was refused for a reason that may pass. */
+  mayPass(channel: string): boolean {
+    const { state } = this.#wanted.get(channel) ?? {};
+    return state?.status === 'failed' && !PERMANENT.includes(state.error.code);
+  }
+
+  /** What was refused for a reason that may pass is to be asked for again; false where it was not. */
+  retry(channel: string): boolean {
+    const wanted = this.#wanted.get(channel);
+    if (!wanted || !this.mayPass(channel)) return false;
+    wanted.state = { status: 'subscribing' };
+    wanted.asked = false;
+    return true;
   }
 
   /** Somebody wants a channel, for the first time or again after it failed. */
@@ -204,8 +220,8 @@ export class Subscriptions {
     const changed: string[] = [];
     for (const [channel, wanted] of this.#wanted) {
       wanted.asked = false;
-      const { state } = wanted;
-      if (state.status === 'subscribing' || (state.status === 'failed' && PERMANENT.includes(state.error.code))) continue;
+      const { status } = wanted.state;
+      if (status === 'subscribing' || (status === 'failed' && !this.mayPass(channel))) continue;
       wanted.state = { status: 'subscribing' };
       changed.push(channel);
     }

@@ -13,6 +13,7 @@ import type { ServerClient } from './client.ts';
 import type { Peer } from './connection.ts';
 import { Host, type ShutdownOptions } from './host.ts';
 import { type HostOptions, hostChecks, type PeerRequest, settleHost } from './options.ts';
+import { doorkeeper } from './origins.ts';
 
 /**
  * Options of a server: those of a host, and where to listen. A bad value is a `TypeError` that names it; a name that is not known is a
@@ -31,7 +32,8 @@ export interface ServerOptions<C extends Contract = Anything> extends HostOption
   readonly health?: string | false;
   /**
    * The pages that may connect, as in the Origin header (RFC 6455, section 10.2), or a function that says so; others are answered with 403.
-   * Programs that send no such header are let in. @default all
+   * Programs that send no such header are let in. @default all, but a page of another host whose browser sends cookies: these are for your
+   * pages, and any page can open a WebSocket with them. The first one that is refused so is reported to `onerror`
    */
   readonly origins?: readonly string[] | ((origin: string) => boolean);
 }
@@ -148,19 +150,11 @@ export function createServer<C extends Contract = Anything>(options: ServerOptio
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
   const http = server ?? createHttpServer((request, response) => answer(host, request, response, path, options.health ?? '/health'));
-  const isAllowed = (origin: string) => {
-    try {
-      return typeof origins === 'function' ? origins(origin) : (origins?.includes(origin) ?? true);
-    } catch (error) {
-      settings.onerror(error, 'origins');
-      return false;
-    }
-  };
+  const mayConnect = doorkeeper(origins, settings.onerror);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // On another's HTTP server, other paths are for its other listeners, if there are any.
     if (pathOf(request) !== path) return server && http.listenerCount('upgrade') > 1 ? undefined : refuse(socket, '404 Not Found');
-    const { origin } = request.headers;
-    if (origin !== undefined && !isAllowed(origin)) return refuse(socket, '403 Forbidden');
+    if (!mayConnect(request.headers)) return refuse(socket, '403 Forbidden');
     wss.handleUpgrade(request, socket, head, (ws) => connect(host, ws, request));
   };
   http.on('upgrade', upgrade);

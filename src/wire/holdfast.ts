@@ -1,7 +1,7 @@
 /** The Holdfast protocol, from the client's side: hello and welcome, JSON, batches, and what its close codes mean. */
 
 import { utf8Length } from '../core/queue.ts';
-import { rawVerdict } from '../core/retry-policy.ts';
+import { LONGEST_RETRY_AFTER, rawVerdict } from '../core/retry-policy.ts';
 import { WINDOW } from '../core/session.ts';
 import { ProtocolError, UnauthorizedError } from '../errors.ts';
 import { decodeFrames, encodeFrame } from './codec.ts';
@@ -164,7 +164,7 @@ async function answerTo(socket: OpeningSocket, opening: Opening): Promise<{ welc
 function classify(ending: Ending): EndingRuling {
   const { bye, code, welcomed } = ending;
   const ms = bye?.retryAfter;
-  const retryAfter = typeof ms === 'number' ? { ms, spread: bye?.code === Close.DRAINING } : undefined;
+  const retryAfter = typeof ms === 'number' ? { ms: Math.min(ms, LONGEST_RETRY_AFTER), spread: bye?.code === Close.DRAINING } : undefined;
   const forget = bye ? !bye.resume : welcomed && (FORGETTING.includes(code) || (code >= 4800 && code <= 4999));
   return { verdict: verdictOn(ending), retryAfter, forget };
 }

@@ -308,6 +308,15 @@ describe('the page', () => {
     await context.close();
   });
 
+  it('loads the bundle by its published hash, and not by another', async () => {
+    const { page, context } = await openPage(browser, site.url('/strict'));
+    await page.goto(site.url('/tampered'));
+    expect(await page.evaluate(() => 'Holdfast' in window)).toBe(false);
+    await page.goto(site.url('/strict'));
+    expect(await page.evaluate(() => 'Holdfast' in window)).toBe(true);
+    await context.close();
+  });
+
   it('that comes back out of the back-forward cache is connected again, and loses nothing written then', async () => {
     const { page, context } = await openPage(browser, site.url('/script'));
     await connect(page, site.server.url());

@@ -174,6 +174,54 @@ describe('a refusal', () => {
     expect(asked(p)).toEqual(['subscribe bad']);
   });
 
+  it('that may pass is tried again on the same connection, with a backoff, and not before the server says', async () => {
+    let refusals = 0;
+    const authorize = () => {
+      refusals++;
+      if (refusals < 4) throw new CallError('UNAVAILABLE', 'Not now', { retryAfter: refusals === 3 ? 60_000 : undefined });
+      return true;
+    };
+    const p = pair({ random: () => 0.5 }, { authorize });
+    const channel = p.client.channel('a');
+    const states: string[] = [];
+    channel.addEventListener('statechange', ({ state }) => states.push(`${p.clock.now()} ${state.status}`));
+    channel.subscribe();
+    await p.clock.advance(100_000);
+    const [second, third] = [1_000, 1_000 + 3_000].map((ms) => [`${ms} subscribing`, `${ms} failed`]);
+    expect(states).toEqual(['0 subscribing', '0 failed', ...(second ?? []), ...(third ?? []), '64000 subscribing', '64000 subscribed']);
+    expect(p.log.filter((line) => line !== 'open')).toEqual(Array(3).fill('error UNAVAILABLE'));
+    expect(p.client.stats.connections).toBe(1);
+  });
+
+  it('that may pass is asked for at once by the next handler, and by nobody when none is left', async () => {
+    let refusals = 0;
+    const authorize = () => {
+      refusals++;
+      throw new CallError('UNAVAILABLE', 'Not now');
+    };
+    const p = pair({}, { authorize });
+    const channel = p.client.channel('a');
+    const first = channel.subscribe();
+    await p.settle();
+    const second = channel.subscribe();
+    await p.settle();
+    expect(refusals).toBe(2);
+    first.unsubscribe();
+    second.unsubscribe();
+    await p.clock.advance(300_000);
+    expect(refusals).toBe(2);
+    expect(channel.state).toEqual({ status: 'idle' });
+  });
+
+  it('for good is not tried again', async () => {
+    const p = pair({}, allowed([]));
+    await p.settle();
+    p.client.channel('bad').subscribe();
+    await p.clock.advance(300_000);
+    expect(asked(p)).toEqual(['subscribe bad']);
+    expect(p.log).toEqual(['open', 'error PERMISSION_DENIED']);
+  });
+
   it('that may pass is tried again on the next connection', async () => {
     const failing = { once: true };
     const authorize = () => {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { WINDOW } from '../../src/core/session.ts';
 import { CallError, MessageTooLargeError } from '../../src/errors.ts';
-import { handServer, resumed, told } from '../support/hand-server.ts';
+import { another, handServer, resumed, told } from '../support/hand-server.ts';
 import type { Frame } from '../support/link.ts';
 
 const limits = (window: number, message = 65_536) => ({ limits: { message, window } });
@@ -286,6 +286,51 @@ describe('a smaller limit on the next connection', () => {
       { type: 'error', id: 1, seq: 2, error: { code: 'RESOURCE_EXHAUSTED' } },
       { type: 'error', id: 2, seq: 3 },
     ]);
+  });
+});
+
+describe('a close with 1003, because of bytes', () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+
+  it('gives up the bytes that were written, not the rest, and takes no more of them: nothing goes round in circles', async () => {
+    const { s, sends } = await opened();
+    await sends('a');
+    s.client.send('bytes', bytes);
+    await sends('b');
+    await s.cuts(1_003);
+    s.client.send('more bytes', bytes);
+    s.news();
+    await s.welcomes(another());
+    await s.clock.advance(0);
+    expect(told(s.news())).toEqual(['event a #1', 'event b #2']);
+    expect(s.log).toEqual(['close 1003 again', 'drop event bytes unsupported', 'drop event more bytes unsupported']);
+    expect(s.client.capabilities.binary).toBe(false);
+    await expect(s.client.call('echo', bytes)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    expect(s.client.state.status).toBe('open');
+  });
+
+  it('without bytes among what was written blames nothing, and is final at the second in a row', async () => {
+    const { s, sends } = await opened();
+    await sends('a');
+    await s.cuts(1_003);
+    await s.welcomes(another());
+    expect(s.client.capabilities.binary).toBe(true);
+    s.socket.closed(1_003);
+    expect(s.client.state).toMatchObject({ status: 'closed', cause: 'refused', code: 1_003 });
+  });
+
+  it('is forgotten once the client was closed: connect() asks anew', async () => {
+    const { s } = await opened();
+    s.client.send('bytes', bytes);
+    await s.clock.advance(0);
+    await s.cuts(1_003);
+    await s.welcomes(another());
+    expect(s.client.capabilities.binary).toBe(false);
+    void s.client.close();
+    s.socket.closed(1_000);
+    void s.client.connect();
+    await s.welcomes();
+    expect(s.client.capabilities.binary).toBe(true);
   });
 });
 

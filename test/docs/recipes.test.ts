@@ -180,6 +180,25 @@ everyBlockIsRun('docs/recipes.md', {
   },
 
   'Log in #5': async (block) => {
+    let tickets = 0;
+    const fetch = vi.fn(async (_path: string, _options: { readonly signal: AbortSignal }) => new Response(`t ${++tickets}`));
+    const seen: unknown[] = [];
+    const { server, url } = await startServer({ path: '/live', authenticate: (token, request) => seen.push([token, request.url]) });
+    const { client } = await run<{ client: Client }>(block, {
+      replace: { 'wss://example.com/live': url('/live'), ...soon('auth:') },
+      globals: { fetch },
+    });
+    await client.connect();
+    server.clients[0]?.close();
+    await heard(client, 'open');
+    expect(seen).toEqual([
+      [undefined, '/live?ticket=t%201'],
+      [undefined, '/live?ticket=t%202'],
+    ]);
+    expect(fetch.mock.calls[0]).toEqual(['/ticket', { signal: expect.any(AbortSignal) }]);
+  },
+
+  'Log in #6': async (block) => {
     const answers = ['cut', 'welcome', 'no', 'welcome'];
     const received: string[] = [];
     const freshToken = vi.fn(async () => `token ${freshToken.mock.calls.length}`);

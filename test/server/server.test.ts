@@ -148,6 +148,28 @@ describe('origins', () => {
     expect(errors).toEqual(['origins: the list is gone']);
   });
 
+  it('of another host, with cookies, are 403 where nobody says which may, and reported once; cookies know no ports', async () => {
+    const { server, errors, url } = await startServer();
+    const cookie = 'session=ida';
+    const { port } = server;
+    for (const origin of ['http://localhost:1', 'https://localhost', `http://localhost:${port}`])
+      await raw(url().replace('127.0.0.1', 'localhost'), { headers: { origin, cookie } });
+    await raw(url(), { headers: { origin: 'https://app.test', cookie, 'x-forwarded-host': 'app.test' } });
+    await raw(url(), { headers: { cookie } });
+    await raw(url(), { headers: page('https://evil.test') });
+    expect(errors).toEqual([]);
+    for (const origin of ['https://evil.test', 'null', '', 'http://127.0.0.1.evil.test'])
+      expect([origin, await refusal(url(), { origin, cookie })]).toEqual([origin, 403]);
+    expect(errors).toEqual(['origins: A page of https://evil.test was refused, since it brings cookies: say in "origins" which pages may']);
+    expect(server.connections).toBe(6);
+  });
+
+  it('that are all let in by name may bring cookies', async () => {
+    const { errors, url } = await startServer({ origins: () => true });
+    await raw(url(), { headers: { origin: 'https://example.com', cookie: 'session=ida' } });
+    expect(errors).toEqual([]);
+  });
+
   it('that are none keep everybody out that sends one', async () => {
     const { url } = await startServer({ origins: [] });
     expect(await refusal(url(), page('https://example.com'))).toBe(403);

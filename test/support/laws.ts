@@ -17,6 +17,7 @@ export type Sources = ReadonlyMap<string, string>;
 /** What a file, or a folder (with a slash at the end), may import. */
 const LAW: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
+    'auth-place.ts',
     'describe.ts',
     'endpoints.ts',
     'inspect.ts',
@@ -114,6 +115,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   'outgoing-event.ts': ['receipt.ts', 'errors.ts', 'core/'],
   'outcome.ts': [],
   'confirmation.ts': [],
+  'auth-place.ts': ['address.ts', 'checks.ts', 'errors.ts'],
   'credentials.ts': ['errors.ts', 'core/', 'wire/'],
   'refresh.ts': ['errors.ts', 'core/'],
   'event-handlers.ts': ['checks.ts', 'report.ts'],

@@ -28,7 +28,10 @@ export async function launch(): Promise<Browser> {
 export interface Site {
   readonly server: Running;
   readonly proxy: FaultProxy;
-  /** Of a page: `/esm` and `/script` load the bundle, `/csp` may connect nowhere, `/strict` may do nothing that the bundle does not need, `/empty` is just somewhere else. */
+  /**
+   * Of a page: `/esm` and `/script` load the bundle, `/csp` may connect nowhere, `/strict` may do nothing that the bundle does not need and
+   * knows its hash, `/tampered` has another one, `/empty` is just somewhere else.
+   */
   url(path: string, host?: string): string;
   stop(): Promise<void>;
 }
@@ -37,7 +40,9 @@ const PAGES: Record<string, string> = {
   '/esm': `<script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>`,
   '/script': '<script src="/dist/holdfast.iife.js"></script>',
   '/csp': '<script src="/dist/holdfast.iife.js"></script>',
-  '/strict': '<script src="/dist/holdfast.iife.js"></script>',
+  '/strict': '<script src="/dist/holdfast.iife.js" integrity="INTEGRITY"></script>',
+  '/tampered':
+    '<script src="/dist/holdfast.iife.js" integrity="sha384-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"></script>',
   '/empty': '',
 };
 
@@ -59,7 +64,8 @@ export async function serveSite(): Promise<Site> {
       response.setHeader('content-type', 'text/html');
       const policy = POLICIES[pathname];
       if (policy) response.setHeader('content-security-policy', policy);
-      response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${page}`);
+      const { 'holdfast.iife.js': hash } = JSON.parse(await readFile('dist/integrity.json', 'utf8'));
+      response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${page.replace('INTEGRITY', hash)}`);
       return;
     }
     const file = await readFile(`.${pathname}`).catch(() => undefined);

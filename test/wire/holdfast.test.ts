@@ -338,6 +338,17 @@ describe('what a close means', () => {
     expect(ruling(4100).retryAfter).toBeUndefined();
   });
 
+  it('with a time to stay away that is longer than ten minutes, is asked again after ten', () => {
+    const ruling = holdfast.classify({
+      kind: 'closed',
+      code: 4429,
+      welcomed: true,
+      bye: { ...bye(4429, true), retryAfter: 2 ** 53 },
+      suspects: 0,
+    });
+    expect(ruling.retryAfter).toEqual({ ms: 600_000, spread: false });
+  });
+
   describe('before the welcome, by the raw table', () => {
     it.each([1002, 1003, 1007, 1009, 1010, 1015])('%d is suspect, however often: three are counted elsewhere', (code) => {
       expect([0, 1, 2].map((suspects) => ending(code, { welcomed: false, suspects }))).toEqual(['suspect', 'suspect', 'suspect']);
