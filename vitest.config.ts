@@ -6,7 +6,15 @@ export default defineConfig({
     reporters: ['default', './test/support/summary-reporter.ts'],
     coverage: { provider: 'v8', include: ['src/**'] },
     projects: [
-      { test: { name: 'core', environment: 'node', include: ['test/{core,model,wire,client,server,demo,simulation}/**/*.test.ts'] } },
+      // Nothing here waits for a real clock, but walks and properties are work: a busy machine may take its time.
+      {
+        test: {
+          name: 'core',
+          environment: 'node',
+          include: ['test/{core,model,wire,client,server,demo,simulation}/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
       { test: { name: 'socket', environment: 'happy-dom', include: ['test/socket/**/*.test.ts'] } },
       {
         test: {

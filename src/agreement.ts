@@ -2,18 +2,21 @@
 
 import { AddressSource, type ProviderContext, type UrlSource } from './address.ts';
 import type { Address } from './attempt.ts';
+import type { Question } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
 import type { ClientSession } from './client-session.ts';
 import type { AttemptContext } from './connection.ts';
+import type { Rules as HeartbeatRules } from './core/heartbeat.ts';
 import type { Ruling } from './core/retry-policy.ts';
 import type { Loss } from './core/state.ts';
 import { type Auth, Credentials } from './credentials.ts';
-import { ProtocolError } from './errors.ts';
+import { ProtocolError, type UnauthorizedError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
-import type { Way } from './line.ts';
+import { ACK_WITHIN, type Way } from './line.ts';
+import { Refresh } from './refresh.ts';
 import { guarded } from './report.ts';
 import type { Bye, Declaration } from './wire/frames.ts';
-import type { Opened } from './wire/protocol.ts';
+import { type Opened, PATIENCE } from './wire/protocol.ts';
 
 /** What an agreement needs of its client. */
 export interface AgreementHost {
@@ -26,6 +29,11 @@ export interface AgreementHost {
   way(opened: Opened): Way;
   /** The server has broken the protocol. */
   violated(error: ProtocolError): void;
+  ask(question: Question): Promise<unknown>;
+  /** Fresh credentials are wanted, and there are none yet. */
+  failed(error: unknown): void;
+  /** There will be none. */
+  unauthorized(error: UnauthorizedError): void;
 }
 
 /** Close codes for something that was too large, from whoever noticed. */
@@ -39,6 +47,7 @@ export class Agreement {
   readonly #host: AgreementHost;
   readonly #address: AddressSource;
   readonly #credentials: Credentials;
+  readonly #refresh: Refresh;
   #auth: unknown;
   /** Something that was sent may have been too large for the way. */
   #tooLarge = false;
@@ -58,25 +67,35 @@ export class Agreement {
     this.#settings = settings;
     this.#host = host;
     this.#credentials = new Credentials(options.auth, settings.clock, settings.authTimeout);
+    this.#refresh = new Refresh({
+      clock: settings.clock,
+      random: settings.random,
+      ask: (signal) => this.#credentials.ask({ attempt: 0, cause: host.past().cause, everOpened: true, signal }),
+      tell: (auth) => this.#offer(auth),
+      failed: host.failed,
+      unauthorized: host.unauthorized,
+    });
     this.#address = new AddressSource(url, options.subprotocol === false ? [] : [...settings.protocol.subprotocols]);
   }
 
   /** The connection, or the attempt, has ended. */
   ended(willReconnect: boolean): void {
+    this.#refresh.stop();
     this.bye = undefined;
     if (!willReconnect) this.#unauthorized = this.#refusesBinary = false;
   }
 
   /** Somebody else is to be spoken for from now on. */
   setAuth(auth: Auth | undefined): void {
+    this.#refresh.stop();
     this.#credentials.auth = auth;
     this.#auth = undefined;
     this.#unauthorized = false;
   }
 
-  /** Fresh credentials, for the connection that there is. */
-  refresh(context: ProviderContext): Promise<unknown> {
-    return this.#credentials.ask(context);
+  /** The server wants fresh credentials within so many milliseconds, for the connection that there is. */
+  refresh(within: number): void {
+    this.#refresh.begin(within);
   }
 
   /** Where to connect, and as whom. */
@@ -120,6 +139,22 @@ export class Agreement {
     return opened;
   }
 
+  /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late (docs/protocol.md, Life). */
+  get heartbeat(): HeartbeatRules | undefined {
+    const { protocol, probeTimeout } = this.#settings;
+    const { interval, timeout } = this.opened?.heartbeat ?? {};
+    if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;
+    return {
+      interval: interval + timeout / 2,
+      timeout: timeout / 2,
+      probeTimeout,
+      answers: true,
+      speaks: interval + timeout,
+      givesUp: interval + PATIENCE * timeout,
+      ...(this.#host.session.exists && { acknowledges: ACK_WITHIN }),
+    };
+  }
+
   /** What an ending means, as the protocol and the user say. */
   classify(loss: Loss, { welcomed, ...context }: AttemptContext & { readonly suspects: number; readonly welcomed: boolean }): Ruling {
     const { shouldReconnect } = this.#options;
@@ -135,5 +170,17 @@ export class Agreement {
     if (shouldReconnect && guarded(() => shouldReconnect(loss, context)) === false) return { verdict: 'refused' };
     if (verdict === 'reauthorize') return { verdict: again ? 'unauthorized' : 'retry', retryAfter };
     return { verdict, retryAfter };
+  }
+
+  /** Hands fresh credentials to the server. */
+  #offer(auth: unknown): Promise<unknown> {
+    return this.#host.ask({
+      name: 'auth',
+      what: 'the offer of credentials',
+      payload: undefined,
+      timeout: this.#settings.authTimeout,
+      waiting: { direct: true },
+      frame: (id) => ({ type: 'auth', id, ...(auth !== undefined && { auth }) }),
+    });
   }
 }

@@ -5,6 +5,7 @@
 
 import type { UrlSource } from './address.ts';
 import type { DropCause, Question } from './caller.ts';
+import { type CallingHost, call } from './calling.ts';
 import type { Channel } from './channel.ts';
 import { ChannelDirectory } from './channels.ts';
 import { checkWait, show } from './checks.ts';
@@ -14,6 +15,7 @@ import { closeCode, reasonText } from './close-arguments.ts';
 import type { Anything, Channels, Contract, Events, Methods, Name, Optional, Params, Result } from './contract.ts';
 import { Conversation, type Delivery } from './conversation.ts';
 import type { Loss, State } from './core/state.ts';
+import { Draining } from './draining.ts';
 import { ClosedError, UnsupportedError } from './errors.ts';
 import { checkName, EventHandlers } from './event-handlers.ts';
 import { OurEventTarget } from './event-target.ts';
@@ -35,9 +37,6 @@ import { report } from './report.ts';
 import type { Answerer } from './responder.ts';
 import { decodePayload, encodePayload, type Payload } from './wire/codec.ts';
 import type { Capabilities, Opened } from './wire/protocol.ts';
-
-/** How often a draining client looks whether all is done; milliseconds. */
-const DRAIN_LOOK = 25;
 
 /**
  * A client of a Holdfast server, or of any other by its {@link Protocol}: named events, calls and channels.
@@ -71,7 +70,8 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
   readonly #handlers = new Map<string, Answerer>();
   readonly #counts = { sent: 0, acknowledged: 0, received: 0, dropped: 0, unconfirmed: 0 };
   readonly #outgoing: OutgoingEventHost;
-  readonly #keys = new Keys();
+  readonly #calling: CallingHost;
+  readonly #draining: Draining;
   /** Settles `connect()` and `close()`. */
   #opening: Outcome<void> | undefined;
   /** How often it was closed, for whatever reason. */
@@ -90,11 +90,18 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.#settings = settleClient(options);
     this.#signal = options.signal;
     const { clock, random, iteratorBuffer, callTimeout, unacknowledged } = this.#settings;
-    this.#channels = new ChannelDirectory({
+    const keys = new Keys();
+    this.#calling = {
       clock,
-      random,
+      callTimeout,
+      closed: () => this.#closed,
+      newKey: () => keys.next(),
       remembers: (since) => this.#remembers(since),
-      newKey: () => this.#keys.next(),
+      ask: (question) => this.#ask(question),
+    };
+    this.#channels = new ChannelDirectory({
+      ...this.#calling,
+      random,
       iteratorBuffer,
       timeout: callTimeout,
       resends: unacknowledged === 'resend',
@@ -102,7 +109,6 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       isOpen: () => this.#conversation.isOpen,
       ask: (question) => this.#conversation.ask(question),
       publish: (question) => this.#ask(question),
-      closed: () => this.#closed,
       unsupported: (what) => this.#unsupported(what),
       encode: encodeData,
       dropped: (...drop) => this.#dropped(...drop),
@@ -119,6 +125,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       failed: report,
       troubled: (error) => this.dispatchEvent(new ClientErrorEvent(error as Error)),
     });
+    this.#draining = new Draining(this.#conversation, clock);
     register(this, this.#conversation);
     registerConnection(this, this.#conversation.connection);
     this.#outgoing = {
@@ -268,7 +275,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const request = { cause: 'user', code: closeCode(code), reason: reasonText(reason) } as const;
     const closes = ++this.#closes;
     if (this.state.status !== 'closed') this.#closing ??= new Outcome();
-    if (drain > 0) await this.#finished(drain);
+    if (drain > 0) await this.#draining.finished(drain);
     if (this.#closes !== closes) return this.#closing?.promise; // somebody was quicker
     if (this.state.status === 'closed') return;
     this.#closing ??= new Outcome();
@@ -355,32 +362,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     ...[params, options = {}]: Optional<Params<Methods<C, 'server'>, M>, CallOptions>
   ): Promise<Result<Methods<C, 'server'>, M>> {
     if (typeof method !== 'string') throw new TypeError(`call() takes the name of a method, but got ${show(method)}`);
-    const { signal, timeout = this.#settings.callTimeout, idempotent = false } = checkEach(options, 'call');
-    const payload = encodePayload(params);
-    const closed = this.#closed;
-    if (closed) throw closed;
-    const idempotencyKey = idempotent === true ? this.#keys.next() : idempotent || undefined;
-    const { clock } = this.#settings;
-    let since = Infinity;
-    const result = await this.#ask({
-      name: method,
-      what: `the call of ${method}`,
-      payload,
-      needs: 'calls',
-      timeout,
-      signal,
-      frame: (id, left) => ({
-        type: 'request',
-        id,
-        method,
-        ...(left !== Infinity && { timeout: Math.ceil(left) }),
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
-      }),
-      sent: () => {
-        since = clock.now();
-      },
-      again: () => (idempotencyKey === undefined ? undefined : this.#remembers(since)),
-    });
+    const result = await call(this.#calling, method, params, options);
     return result as Result<Methods<C, 'server'>, M>;
   }
 
@@ -464,12 +446,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     const closed = this.#closed;
     if (closed) throw closed;
     const life = this.#lives;
-    let left = new Set(this.#conversation.unfinished);
-    await this.#until(() => {
-      const now = new Set(this.#conversation.unfinished);
-      left = new Set([...left].filter((posting) => now.has(posting)));
-      return this.#lives !== life || (left.size === 0 && this.#conversation.bufferedAmount === 0);
-    });
+    await this.#draining.drained(() => this.#lives !== life);
     if (this.#lives !== life) throw this.#closed ?? new ClosedError();
   }
 
@@ -566,31 +543,6 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
     this.#channels.lost();
     if (loss.error) this.dispatchEvent(new ClientErrorEvent(loss.error));
     this.dispatchEvent(new ReconnectingCloseEvent(loss, willReconnect, unsent));
-  }
-
-  /** Until nothing waits, nothing is unacknowledged and nothing unanswered, or the time is over. */
-  #finished(limit: number): Promise<void> {
-    const { clock } = this.#settings;
-    const end = clock.now() + limit;
-    return this.#until(() => {
-      const { unfinished, pendingCalls, bufferedAmount } = this.#conversation;
-      const busy = unfinished.length > 0 || pendingCalls > 0 || bufferedAmount > 0;
-      return !busy || clock.now() >= end || this.state.status === 'closed';
-    });
-  }
-
-  /** Looks again and again; the server is asked how far it is, since it may take its time to say so. */
-  #until(isDone: () => boolean): Promise<void> {
-    const { clock } = this.#settings;
-    return new Promise((resolve) => {
-      const look = (asks: boolean) => {
-        if (isDone()) return resolve();
-        const waits = this.#conversation.queued.messages > 0;
-        if (asks && !waits) this.#conversation.hasten();
-        clock.setTimeout(() => look(waits), DRAIN_LOOK);
-      };
-      look(true);
-    });
   }
 }
 

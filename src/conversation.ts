@@ -11,20 +11,18 @@ import { ClientSession } from './client-session.ts';
 import { shortened } from './close-arguments.ts';
 import { Confirmation } from './confirmation.ts';
 import { Connection } from './connection.ts';
-import type { Rules as HeartbeatRules } from './core/heartbeat.ts';
 import { type Emission, REPLACED } from './core/machine.ts';
 import type { Entry } from './core/outbox.ts';
 import type { CloseRequest, Loss, State } from './core/state.ts';
 import type { Auth } from './credentials.ts';
 import { CallError, ClosedError, type MessageTooLargeError, ProtocolError, SessionLostError } from './errors.ts';
-import { ACK_WITHIN, GapError } from './line.ts';
-import { Refresh } from './refresh.ts';
+import { GapError } from './line.ts';
 import { guarded } from './report.ts';
 import { type Answerer, Responder } from './responder.ts';
 import { Transmitter } from './transmitter.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
 import { type Bye, type Declaration, type Outgoing, pongTo, type ServerFrame } from './wire/frames.ts';
-import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, PATIENCE, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
+import { type Capabilities, HANDSHAKE_TIMEOUT, type Opened, SEQUENCE_GAP, UNDECODABLE } from './wire/protocol.ts';
 
 /** What came in that concerns names: events and channels. */
 export type Delivery = Extract<ServerFrame, { type: 'event' | 'message' | 'unsubscribe' | 'presence' }>;
@@ -75,7 +73,6 @@ export class Conversation {
   #byeTimer: unknown;
   readonly #session: ClientSession;
   readonly #agreement: Agreement;
-  readonly #refresh: Refresh;
   /** What is to be done when the connection is open, and not while it opens: the user's code may have its say in it. */
   readonly #later: (() => void)[] = [];
   #nonce = 0;
@@ -128,12 +125,7 @@ export class Conversation {
       declarations: () => host.declarations(),
       way: ({ limit, session }) => this.#transmitter.opened(limit, session?.window ?? 0),
       violated: (error) => this.#violated(error),
-    });
-    this.#refresh = new Refresh({
-      clock,
-      random: settings.random,
-      ask: (signal) => this.#agreement.refresh({ attempt: 0, cause: this.#connection.cause, everOpened: true, signal }),
-      tell: (auth) => this.#offer(auth),
+      ask: (question) => this.ask(question),
       failed: (error) => host.troubled(error),
       unauthorized: (error) => this.#connection.fail({ kind: 'closed', code: 1006, reason: '', wasClean: false, error }),
     });
@@ -146,7 +138,7 @@ export class Conversation {
         handshake: (socket, { signal }) => this.#agreement.open(socket, signal),
         timeoutCode: HANDSHAKE_TIMEOUT,
         message: (event) => this.#receive(event.data),
-        heartbeat: () => this.#heartbeat(),
+        heartbeat: () => this.#agreement.heartbeat,
         ping: () => this.#ping(),
         classifyClose: (loss, context) => this.#agreement.classify(loss, { ...context, welcomed: this.state.status === 'open' }),
         stateChanged: (state, previous) => host.stateChanged(state, previous),
@@ -248,7 +240,6 @@ export class Conversation {
    */
   become(auth: Auth | undefined): ClosedError {
     const error = signedOut();
-    this.#refresh.stop();
     this.#agreement.setAuth(auth);
     const { status } = this.state;
     if (status === 'open') this.#transmitter.sayLast({ type: 'bye', code: REPLACED, reason: 'signed out', reconnect: true, resume: false });
@@ -386,7 +377,7 @@ export class Conversation {
         this.#farewell(frame);
         break;
       case 'auth':
-        this.#refresh.begin(frame.within);
+        this.#agreement.refresh(frame.within);
         break;
       case 'event':
       case 'message':
@@ -420,34 +411,6 @@ export class Conversation {
     this.#connection.fail({ kind: 'violation', code, reason: shortened(error.message), wasClean: false, error });
   }
 
-  /** The server pings, and has to be heard every interval + timeout; asked shortly before, in case its ping is only late (docs/protocol.md, Life). */
-  #heartbeat(): HeartbeatRules | undefined {
-    const { protocol, probeTimeout } = this.#settings;
-    const { interval, timeout } = this.#agreement.opened?.heartbeat ?? {};
-    if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;
-    return {
-      interval: interval + timeout / 2,
-      timeout: timeout / 2,
-      probeTimeout,
-      answers: true,
-      speaks: interval + timeout,
-      givesUp: interval + PATIENCE * timeout,
-      ...(this.#session.exists && { acknowledges: ACK_WITHIN }),
-    };
-  }
-
-  /** Hands fresh credentials to the server. */
-  #offer(auth: unknown): Promise<unknown> {
-    return this.ask({
-      name: 'auth',
-      what: 'the offer of credentials',
-      payload: undefined,
-      timeout: this.#settings.authTimeout,
-      waiting: { direct: true },
-      frame: (id) => ({ type: 'auth', id, ...(auth !== undefined && { auth }) }),
-    });
-  }
-
   #ping(): void {
     this.flush();
     this.confirmation.asked();
@@ -461,7 +424,6 @@ export class Conversation {
     if (emission.type === 'emitOpened') return this.#emitOpened(this.#agreement.opened as Opened);
     const { loss, willReconnect } = emission;
     this.#agreement.ended(willReconnect);
-    this.#refresh.stop();
     this.confirmation.lost();
     this.#caller.disconnected();
     this.#session.detach();

@@ -10,12 +10,7 @@ export class Calls<T> {
   #lastId = 0;
   readonly #pending = new Map<number, T>();
 
-  /** Questions without an answer. */
-  get size(): number {
-    return this.#pending.size;
-  }
-
-  /** How many of them are meant. */
+  /** How many of the questions without an answer are meant. */
   count(isMeant: (question: T) => boolean): number {
     let count = 0;
     for (const question of this.#pending.values()) if (isMeant(question)) count++;

@@ -91,8 +91,6 @@ export class ServerConnection {
   readonly #expiry: Expiry;
   /** Until when the credentials of the hello are good. */
   #expiresAt = Infinity;
-  /** New credentials are being looked at. */
-  #isRenewing = false;
   readonly #outbound = new Outbound(
     () => this.#client?.pump(this),
     (messages) => this.#send(messages),
@@ -115,9 +113,15 @@ export class ServerConnection {
       ping: () => this.write({ type: 'ping', ...this.#client?.received(this) }),
       silent: () => this.leaveWith(Close.SILENT, 'no sign of life'),
     });
-    this.#expiry = new Expiry(clock, {
+    this.#expiry = new Expiry({
+      clock,
       ask: (within) => this.features.includes('refresh') && this.write({ type: 'auth', within }),
       over: () => this.leaveWith(Close.UNAUTHENTICATED, 'the credentials have expired'),
+      authenticate: (auth) => host.authenticate(auth, request),
+      expiresAt: (principal) => host.expiresAt(principal),
+      accept: (principal) => this.#accept(principal),
+      isOver: () => this.#isOver,
+      failed: (error) => host.settings.onerror(error, 'authenticate'),
     });
     this.#timer = clock.setTimeout(() => this.leaveWith(Close.SILENT, 'no hello in time'), clampDelay(helloTimeout));
   }
@@ -291,7 +295,9 @@ export class ServerConnection {
       case 'auth':
         client.use(frame.id);
         if (!client.mayAsk()) return this.leaveWith(Close.OVERLOADED, 'too many messages', 1_000);
-        void this.#renew(client, frame.id, frame.auth);
+        void this.#expiry
+          .renew(frame.auth)
+          .then((error) => this.write({ id: frame.id, ...(error ? { type: 'error', error } : { type: 'response' }) }));
         break;
       default:
         client.receive(frame, bytes, size);
@@ -345,26 +351,12 @@ export class ServerConnection {
     );
   }
 
-  /** Fresh credentials: of the same principal, since all that there is belongs to it. */
-  async #renew(client: ServerClient, id: number, auth: unknown): Promise<void> {
-    const refuse = (code: string, message: string) => void this.write({ type: 'error', id, error: { code, message } });
-    if (this.#isRenewing) return refuse('RESOURCE_EXHAUSTED', 'Other credentials are being looked at');
-    this.#isRenewing = true;
-    try {
-      const principal = await this.#host.authenticate(auth, this.request);
-      if (this.#isOver) return;
-      if (this.#host.identityOf(principal) !== client.identity) return refuse('FAILED_PRECONDITION', 'They are those of somebody else');
-      client.principal = principal;
-      this.#expiry.renew(this.#host.expiresAt(principal));
-      this.write({ type: 'response', id });
-    } catch (error) {
-      if (error instanceof UnauthorizedError) return refuse('UNAUTHENTICATED', error.message);
-      if (error instanceof CallError) return void this.write({ type: 'error', id, error: wireError(error) });
-      this.#host.settings.onerror(error, 'authenticate');
-      refuse('INTERNAL', 'authentication failed');
-    } finally {
-      this.#isRenewing = false;
-    }
+  /** Whether it is still the one who is there; what is known of it may be new. */
+  #accept(principal: unknown): boolean {
+    const client = this.#client;
+    if (!client || this.#host.identityOf(principal) !== client.identity) return false;
+    client.principal = principal;
+    return true;
   }
 
   async #open(hello: Hello): Promise<void> {
@@ -434,7 +426,7 @@ export class ServerConnection {
     this.#outbound.wake(); // what the client has to get again comes behind the welcome
     for (const { join } of told) join();
     this.#pulse.start();
-    this.#expiry.renew(this.#expiresAt);
+    this.#expiry.begin(this.#expiresAt);
     if (!goesOn) this.#host.welcomed(client);
   }
 

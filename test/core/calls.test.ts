@@ -2,25 +2,27 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Calls, UsedIds } from '../../src/core/calls.ts';
 
+const sizeOf = (calls: Calls<string>) => calls.count(() => true);
+
 describe('a table of calls', () => {
   it('gives ids from 1, one after the other', () => {
     const calls = new Calls<string>();
     expect([calls.ask('a'), calls.ask('b'), calls.ask('c')]).toEqual([1, 2, 3]);
-    expect(calls.size).toBe(3);
+    expect(sizeOf(calls)).toBe(3);
   });
 
   it('gives each question back once, in whatever order the answers come', () => {
     const calls = new Calls<string>();
     for (const question of ['a', 'b', 'c']) calls.ask(question);
     expect([calls.take(3), calls.take(1), calls.take(3), calls.take(2)]).toEqual(['c', 'a', undefined, 'b']);
-    expect(calls.size).toBe(0);
+    expect(sizeOf(calls)).toBe(0);
   });
 
   it.each([0, -1, 2, 1.5, Number.NaN, Infinity, Number.MAX_SAFE_INTEGER])('knows nothing of an id that was never given: %d', (id) => {
     const calls = new Calls<string>();
     calls.ask('a');
     expect(calls.take(id)).toBeUndefined();
-    expect(calls.size).toBe(1);
+    expect(sizeOf(calls)).toBe(1);
   });
 
   it('is cleared in the order in which was asked, and what comes late finds nobody', () => {
@@ -28,7 +30,7 @@ describe('a table of calls', () => {
     for (const question of ['a', 'b', 'c']) calls.ask(question);
     calls.take(2);
     expect(calls.clear()).toEqual(['a', 'c']);
-    expect(calls.size).toBe(0);
+    expect(sizeOf(calls)).toBe(0);
     expect([calls.take(1), calls.take(3), calls.clear()]).toEqual([undefined, undefined, []]);
   });
 
@@ -62,7 +64,7 @@ describe('a table of calls', () => {
             expect(calls.take(step)).toBe(model.find(({ id }) => id === step)?.question);
             model = model.filter(({ id }) => id !== step);
           }
-          expect(calls.size).toBe(model.length);
+          expect(sizeOf(calls)).toBe(model.length);
         }
       }),
       { numRuns: 1_000 },

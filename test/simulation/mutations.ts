@@ -55,7 +55,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     breaks: 'a client notices a server that says nothing',
-    file: 'conversation.ts',
+    file: 'agreement.ts',
     find: 'if (!protocol.pings || interval === undefined || timeout === undefined) return undefined;',
     replace: 'if (protocol.pings || interval === undefined || timeout === undefined) return undefined;',
   },

@@ -38,6 +38,8 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   ],
   'client.ts': [
     'conversation.ts',
+    'calling.ts',
+    'draining.ts',
     'channels.ts',
     'client-options.ts',
     'close-arguments.ts',
@@ -55,7 +57,9 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'wire/',
     'event-target.ts',
   ],
-  'agreement.ts': ['address.ts', 'credentials.ts', 'errors.ts', 'report.ts'],
+  'agreement.ts': ['address.ts', 'credentials.ts', 'refresh.ts', 'line.ts', 'errors.ts', 'report.ts', 'wire/'],
+  'calling.ts': ['client-options.ts', 'wire/'],
+  'draining.ts': [],
   'conversation.ts': [
     'agreement.ts',
     'confirmation.ts',
@@ -64,7 +68,6 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'responder.ts',
     'transmitter.ts',
     'client-session.ts',
-    'refresh.ts',
     'line.ts',
     'errors.ts',
     'report.ts',
