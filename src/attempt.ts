@@ -39,6 +39,8 @@ export interface AttemptHost {
 
 /** The names under which browsers refuse a socket for good: mixed content, an address they cannot read, Firefox under a CSP. */
 const PERMANENT = /^(Security|Syntax|NotSupported)Error$|CONTENT_BLOCKED/;
+/** How long a socket that was given up may take to close, where it can be ended: that of `ws` would keep a process for half a minute. */
+const LINGER = 2_000;
 
 export class Attempt {
   /** The socket, once there is one. */
@@ -48,6 +50,8 @@ export class Attempt {
   #handshake: Handshake | undefined;
   #opened = false;
   #closing = false;
+  /** In the middle of closing the socket: Node's own says that it is closed before `close()` returns. */
+  #isCalling = false;
   /** Reported or given up: nothing more is said. */
   #over = false;
   #error: HoldfastError | undefined;
@@ -96,10 +100,14 @@ export class Attempt {
 
   /** Asks for the closing handshake; its outcome is reported. */
   close(code: number | undefined, reason: string): void {
-    this.#closing = true;
+    this.#closing = this.#isCalling = true;
     this.#abort.abort();
-    if (code === undefined && !reason) this.socket?.close();
-    else this.socket?.close(code, reason);
+    try {
+      if (code === undefined && !reason) this.socket?.close();
+      else this.socket?.close(code, reason);
+    } finally {
+      this.#isCalling = false;
+    }
   }
 
   /** Gives up: from here on nothing is reported, and nothing is waited for (Chromium says "closed" of a dead link after 60 s). */
@@ -108,24 +116,30 @@ export class Attempt {
     this.#host.clock.clearTimeout(this.#settling);
     this.#handshake?.end();
     const { socket } = this;
-    if (socket) {
-      socket.onmessage = socket.onclose = null;
-      socket.onerror = () => {}; // dropped before it was listened to: the `ws` package throws at an error that nobody hears
-      socket.onopen = () => socket.close();
-    }
+    if (!socket) return this.close(code, reason);
+    guarded(() => this.#deafen(socket));
     try {
       this.close(code, reason);
     } catch {
-      guarded(() => socket?.close()); // the code or the reason is not to its liking: it has to go all the same
+      guarded(() => socket.close()); // the code or the reason is not to its liking: it has to go all the same
     }
+  }
+
+  #deafen(socket: WebSocketLike & { terminate?(): void }): void {
+    const { clock } = this.#host;
+    const end = socket.terminate && clock.setTimeout(() => guarded(() => socket.terminate?.()), LINGER);
+    socket.onmessage = null;
+    socket.onclose = () => clock.clearTimeout(end);
+    socket.onerror = () => {}; // dropped before it was listened to: the `ws` package throws at an error that nobody hears
+    socket.onopen = () => socket.close();
   }
 
   #open(url: string, protocols: string[]): void {
     let socket: WebSocketLike;
     try {
       socket = this.#host.createSocket(url, protocols);
-      if (typeof (socket as WebSocketLike | null)?.close !== 'function')
-        throw new TypeError(`Option "createSocket" returned ${show(socket)}; it returns a WebSocket`);
+      if (!isSocket(socket))
+        return this.#failSoon(failure('CONNECTION_FAILED', `Option "createSocket" returned ${show(socket)}; it returns a WebSocket`), true);
       this.socket = socket;
       if (this.#over) return this.drop(undefined, ''); // whoever made it closed or replaced the connection meanwhile
       this.#host.prepare(socket);
@@ -144,7 +158,8 @@ export class Attempt {
         failure('CONNECTION_FAILED', this.#opened ? 'The connection failed' : 'Could not connect', event?.error ?? event?.message),
       );
     // A handshake gets its turn with what came before the close: the reason for it, maybe.
-    socket.onclose = (event?: CloseEvent) => (this.#handshake && !this.#closing ? this.#settleSoon(event) : this.#settle(event));
+    socket.onclose = (event?: CloseEvent) =>
+      this.#isCalling || (this.#handshake && !this.#closing) ? this.#settleSoon(event) : this.#settle(event);
     this.#host.happened({ type: 'addressResolved' });
     if (this.#over) return;
     // Chromium under a Content Security Policy: closed from the start, then `error` and never `close`.
@@ -187,6 +202,10 @@ export class Attempt {
     // React Native may leave out the code.
     this.#host.lost({ kind, code: code ?? 1006, reason: reason ?? '', wasClean: wasClean ?? false, error: this.#error }, this.#permanent);
   }
+}
+
+function isSocket(value: WebSocketLike | null | undefined): boolean {
+  return typeof value?.close === 'function' && typeof value.send === 'function' && typeof value.readyState === 'number';
 }
 
 function failure(code: ErrorCode, what: string, cause?: unknown): HoldfastError {

@@ -64,5 +64,6 @@ export function checkText(name: unknown, where: string): void {
 
 /** A value, short enough for an error message. */
 export function show(value: unknown): string {
+  if (value instanceof Promise) return 'a Promise';
   return typeof value === 'object' && value ? 'an object' : typeof value === 'string' ? `'${value}'` : String(value);
 }

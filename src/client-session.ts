@@ -35,6 +35,8 @@ const TRACKED: readonly string[] = ['request', 'cancel', 'item', 'end', 'credit'
 export class ClientSession {
   readonly #host: SessionHost;
   #grant: SessionGrant | undefined;
+  /** Who the server took us for on the connection before; undefined where there was none. */
+  #identity: { readonly is: string | undefined } | undefined;
   #line: Line | undefined;
   #generation = 0;
   /** Frames that were written again in sessions that are over. */
@@ -82,7 +84,9 @@ export class ClientSession {
    * @param suspicion whether something that was sent may have been too large for the way
    * @throws GapError when the server goes on with another session than was asked for, or says that it received what it cannot have
    */
-  agree({ session: grant, resumed }: Opened, way: Way, suspicion: boolean): void {
+  agree({ session: grant, resumed, identity }: Opened, way: Way, suspicion: boolean): void {
+    const isAnother = this.#identity !== undefined && this.#identity.is !== identity;
+    this.#identity = { is: identity };
     if (resumed) {
       if (!this.#line) throw new ProtocolError('The server goes on with a session that was not asked for');
       const goesOn = grant?.session === this.#grant?.session && this.#line.resume(grant?.received ?? 0, way);
@@ -92,13 +96,18 @@ export class ClientSession {
       throw new GapError('The session cannot go on');
     }
     // Somebody else is signed in than the session belongs to: nothing of the one before goes out under another name.
-    const isStranger = grant?.error?.code === 'identity';
+    const isStranger = isAnother || grant?.error?.code === 'identity';
     if (this.#line) this.lose(!isStranger);
     if (isStranger) this.#host.later(() => this.#host.replaced());
     this.#grant = grant;
     this.#generation = 0;
     this.#line = grant && new Line(this.#host, way);
     this.#host.use(this.#line);
+  }
+
+  /** Somebody else is to be spoken for, who has nothing to lose yet. */
+  forget(): void {
+    this.#identity = undefined;
   }
 
   /** The connection is gone. */

@@ -241,6 +241,7 @@ export class Conversation {
   become(auth: Auth | undefined): ClosedError {
     const error = signedOut();
     this.#agreement.setAuth(auth);
+    this.#session.forget();
     const { status } = this.state;
     if (status === 'open') this.#transmitter.sayLast({ type: 'bye', code: REPLACED, reason: 'signed out', reconnect: true, resume: false });
     // First of all, so that nobody who is told of a drop can write on the old connection.

@@ -15,6 +15,7 @@ import { Close, FEATURES, HELLO_LIMIT, VERSION } from '../wire/holdfast.ts';
 import { FROM_CLIENT } from '../wire/shapes.ts';
 import { type Admission, admit, fitting } from './admission.ts';
 import type { ServerClient } from './client.ts';
+import { digest } from './digest.ts';
 import { Expiry } from './expiry.ts';
 import type { HostSettings, PeerRequest } from './options.ts';
 import { Outbound } from './outbound.ts';
@@ -420,6 +421,7 @@ export class ServerConnection {
       ...grant,
       idempotency: settings.broker.idempotency,
       ...(typeof found === 'string' && { error: { code: found } }),
+      ...(principal !== undefined && { identity: digest(this.#host.identityOf(principal)) }),
       ...(told.length > 0 && { subscriptions: told.map(({ result }) => result) }),
     });
     if (error) return this.leaveWith(Close.TOO_LARGE, 'the client does not take a welcome');

@@ -95,6 +95,8 @@ export interface Welcome {
   readonly idempotency?: number;
   /** Why the session does not go on, where the hello asked for it. */
   readonly error?: WireError;
+  /** Who the client is taken for: a text that is the same for the same one, and says nothing else; missing where it is nobody. */
+  readonly identity?: string;
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
   readonly limits: PeerLimits;
   readonly subscriptions?: readonly SubscribeResult[];

@@ -128,6 +128,7 @@ async function open(socket: OpeningSocket, opening: Opening): Promise<Opened> {
     subscriptions: welcome.subscriptions ?? [],
     resumed: welcome.resumed,
     session,
+    identity: welcome.identity ?? undefined,
     ...(rest.length > 0 && { rest }),
   };
 }

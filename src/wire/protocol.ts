@@ -109,6 +109,8 @@ export interface Opened {
   readonly session?: SessionGrant | undefined;
   /** Milliseconds that the server remembers the outcome of an idempotent call; 0, or nothing, where it does not. */
   readonly idempotency?: number;
+  /** Who the client is taken for, in any words: where they are others than those before, what waits is somebody else's, and dropped. */
+  readonly identity?: string | undefined;
   /** What came in the same message as the answer, after it. */
   readonly rest?: readonly ServerFrame[];
 }

@@ -91,6 +91,7 @@ export const FROM_SERVER: Shapes<ServerFrame> = {
       received: maybe(whole),
       ttl: maybe(milliseconds),
       error: maybe(error),
+      identity: maybe(text),
       heartbeat: record({ interval: id, timeout: id }),
       limits,
       idempotency: maybe(milliseconds),

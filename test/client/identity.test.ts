@@ -318,6 +318,43 @@ describe('an auth that gives another user, without a word', () => {
   });
 });
 
+describe('an auth that gives another user, where the server knows nothing of the one before', () => {
+  it.each([
+    ['has forgotten the session', {}],
+    ['has no sessions', { sessions: false }],
+  ] as const)('sends nothing of the one before under the name of the next: the server %s', async (_why, sessions) => {
+    let user: string | undefined = 'ida';
+    const seen: string[] = [];
+    const p = pair({ auth: () => user }, { ...serving(seen), ...sessions });
+    await p.settle();
+    /** Cuts it, and is back with what the server knows of nobody. */
+    const returns = async () => {
+      await p.clock.advance(1_000); // everything is acknowledged
+      p.reachable = false;
+      p.socket.cut();
+      await p.settle();
+      p.client.send('note', 'waited');
+      await p.clock.advance(180_000);
+      p.reachable = true;
+      p.client.reconnect();
+      await p.settle();
+    };
+    await returns();
+    expect(seen).toEqual(['ida: waited']); // the same one
+    user = 'bob';
+    await returns();
+    expect(seen).toEqual(['ida: waited']);
+    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note closed']);
+    user = undefined;
+    await returns();
+    expect(seen).toEqual(['ida: waited']);
+    p.client.setAuth(() => 'eve'); // said: what is written after it is hers
+    p.client.send('note', 'of eve');
+    await p.settle();
+    expect(seen).toEqual(['ida: waited', 'eve: of eve']);
+  });
+});
+
 describe('signOut()', () => {
   it('closes, and leaves nothing behind for whoever comes next', async () => {
     const seen: string[] = [];
