@@ -51,6 +51,17 @@ async function dropIn() {
   return { heard, log, wasClean, buffered: socket.bufferedAmount };
 }
 
+/** Whether listeners hear of the end before `close()` returns, which no browser does: who listens after `close()` would miss it. */
+async function isHeardWithinClose() {
+  const socket = new ReconnectingWebSocket(`${echo}/stall`, options);
+  await new Promise((resolve) => setTimeout(resolve, 100)); // the socket is there, and gets no answer
+  let isClosing = true;
+  const within = new Promise((resolve) => socket.addEventListener('close', () => resolve(isClosing)));
+  socket.close();
+  isClosing = false;
+  return within;
+}
+
 /** What a connection that never comes about, or is ended by the server, says until it is over. */
 async function fate(path, isOver) {
   const socket = new ReconnectingWebSocket(`${echo}${path}`, { ...options, maxRetries: 1 });
@@ -67,6 +78,7 @@ const seen = {
   refused: await fate('/status/503'),
   sentAway: await fate('/close/4001?reason=go'),
   closedWhileConnecting: await fate('/stall', (socket) => setTimeout(() => socket.close(3002), 100)),
+  heardWithinClose: await isHeardWithinClose(),
 };
 console.log(JSON.stringify(seen));
 // Nothing is left that keeps the process alive: it ends by itself.
