@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'node',
           environment: 'node',
-          include: ['test/{e2e,types,package,docs,chaos}/**/*.test.ts'],
+          include: ['test/{e2e,types,package,docs,chaos,environments}/**/*.test.ts'],
           testTimeout: 60_000,
           execArgv: ['--expose-gc'],
         },
