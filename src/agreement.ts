@@ -2,6 +2,7 @@
 
 import { AddressSource, type ProviderContext, type UrlSource } from './address.ts';
 import type { Address } from './attempt.ts';
+import { placed } from './auth-place.ts';
 import type { Question } from './caller.ts';
 import type { ClientOptions, ClientSettings } from './client-options.ts';
 import type { ClientSession } from './client-session.ts';
@@ -10,7 +11,7 @@ import type { Rules as HeartbeatRules } from './core/heartbeat.ts';
 import type { Ruling } from './core/retry-policy.ts';
 import type { Loss } from './core/state.ts';
 import { type Auth, Credentials } from './credentials.ts';
-import { ProtocolError, type UnauthorizedError } from './errors.ts';
+import { ClosedError, ProtocolError, type UnauthorizedError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
 import { ACK_WITHIN, type Way } from './line.ts';
 import { Refresh } from './refresh.ts';
@@ -100,10 +101,12 @@ export class Agreement {
 
   /** Where to connect, and as whom. */
   async resolve(context: ProviderContext): Promise<Address> {
+    await undefined; // not while the client is being made: the user's functions may want to use it
+    if (context.signal.aborted) throw new ClosedError('It was given up before it had begun');
     const [where, credentials] = await Promise.all([this.#address.resolve(context), this.#credentials.ask(context)]);
     const { authIn } = this.#settings;
     if (!context.signal.aborted) this.#auth = authIn ? undefined : credentials;
-    return authIn && credentials !== undefined ? authIn(where, credentials) : where;
+    return authIn && credentials !== undefined && credentials !== null ? placed(authIn, where, credentials) : where;
   }
 
   /** Agrees with the server on what is to hold for this connection; undefined where it was given up meanwhile. */
@@ -133,7 +136,7 @@ export class Agreement {
       session.agree(opened, way(opened), this.#tooLarge);
       this.#tooLarge = false;
     } catch (error) {
-      if (error instanceof ProtocolError) violated(error);
+      if (error instanceof ProtocolError && !signal.aborted) violated(error);
       throw error;
     }
     return opened;
@@ -163,7 +166,7 @@ export class Agreement {
     this.forgets = forget === true;
     const said = this.bye?.code ?? loss.code;
     if (welcomed) this.#tooLarge = TOO_LARGE.includes(said);
-    if (welcomed && said === UNSUPPORTED_DATA) this.#refusesBinary ||= this.#host.session.hasBinary;
+    if (welcomed && said === UNSUPPORTED_DATA) this.#refusesBinary ||= !this.#host.session.exists || this.#host.session.hasBinary;
     // A connection that lasted was authorized, whatever became of the credentials; one that was closed at once was not.
     const again = this.#unauthorized && context.attempt > 0;
     this.#unauthorized = verdict === 'reauthorize';

@@ -139,13 +139,12 @@ export class Attempt {
     try {
       socket = this.#host.createSocket(url, protocols);
       if (!isSocket(socket))
-        return this.#failSoon(failure('CONNECTION_FAILED', `Option "createSocket" returned ${show(socket)}; it returns a WebSocket`), true);
+        return this.#unmade(new TypeError(`Option "createSocket" returned ${show(socket)}; it returns a WebSocket`), true);
       this.socket = socket;
       if (this.#over) return this.drop(undefined, ''); // whoever made it closed or replaced the connection meanwhile
       this.#host.prepare(socket);
     } catch (error) {
-      const permanent = PERMANENT.test((error as Error | undefined)?.name ?? '');
-      return this.#failSoon(failure('CONNECTION_FAILED', 'No WebSocket could be made', error), permanent);
+      return this.#unmade(error, PERMANENT.test((error as Error | undefined)?.name ?? ''));
     }
     socket.onopen = () => this.#onOpen();
     socket.onmessage = (event: MessageEvent) => {
@@ -167,6 +166,10 @@ export class Attempt {
     if (socket.readyState === OPEN) this.#onOpen();
   }
 
+  #unmade(error: unknown, permanent: boolean): void {
+    this.#failSoon(failure('CONNECTION_FAILED', 'No WebSocket could be made', error), permanent);
+  }
+
   #onOpen(): void {
     if (this.#over || this.#opened) return;
     this.#opened = true;
@@ -175,7 +178,7 @@ export class Attempt {
 
   /** A `close` event may follow at once and knows more. */
   #failSoon(error: HoldfastError, permanent = false): void {
-    if (this.#error) return;
+    if (this.#error || this.#over) return;
     this.#error = error;
     this.#permanent = permanent;
     this.#settleSoon();

@@ -1,6 +1,6 @@
 /** Where credentials go when a client connects: by default the hello, which no log shows; some servers and proxies look elsewhere. */
 
-import { TOKEN } from './address.ts';
+import { parseProtocols, parseUrl, TOKEN } from './address.ts';
 import type { Address } from './attempt.ts';
 import { show } from './checks.ts';
 import { HoldfastError } from './errors.ts';
@@ -11,8 +11,19 @@ import { HoldfastError } from './errors.ts';
  */
 export type AuthPlace = (address: Address, credentials: unknown) => Address;
 
+/** The address with the credentials in it. Throws AUTH_FAILED or ADDRESS_INVALID where that is none, and quotes nothing: there are secrets in it. */
+export function placed(place: AuthPlace, address: Address, credentials: unknown): Address {
+  try {
+    const { url, protocols } = place(address, credentials);
+    return { url: parseUrl(url), protocols: parseProtocols(protocols) };
+  } catch (error) {
+    if (error instanceof HoldfastError) throw error;
+    throw new HoldfastError('AUTH_FAILED', 'Option "authIn" threw, or did not return an address: { url, protocols }');
+  }
+}
+
 /**
- * Credentials as a parameter of the URL, for servers and proxies that look for them there. Servers and proxies write URLs to their logs: give
+ * Credentials as a parameter of the URL, in the place of any of that name, for servers and proxies that look for them there. Servers and proxies write URLs to their logs: give
  * them something that is short-lived. They must be a text; otherwise the attempt fails (AUTH_FAILED).
  *
  * @param name the name of the parameter
@@ -25,8 +36,9 @@ export type AuthPlace = (address: Address, credentials: unknown) => Address;
 export function inQuery(name: string): AuthPlace {
   if (typeof name !== 'string' || name === '') throw new TypeError(`inQuery() takes the name of a parameter, but got ${show(name)}`);
   return ({ url, protocols }, credentials) => {
-    const parameter = `${encodeURIComponent(name)}=${encodeURIComponent(text(credentials))}`;
-    return { url: `${url}${url.includes('?') ? '&' : '?'}${parameter}`, protocols };
+    const target = new URL(url);
+    target.searchParams.set(name, text(credentials));
+    return { url: target.href, protocols };
   };
 }
 

@@ -335,6 +335,16 @@ export class Channel<T = unknown> extends OurEventTarget<ChannelEventMap<T>> {
     return listeners.length > 0;
   }
 
+  /** @internal Whoever was shown to be there is not any more. */
+  forgetPresence(error: Error): void {
+    for (const listener of [...this.#listeners]) {
+      if (!listener.forgotten) continue;
+      listener.closed(error);
+      listener.forgotten();
+      this.#remove(listener);
+    }
+  }
+
   /** How a handler listens that starts from a snapshot. */
   #loading(load: Load, message: ChannelListener<T>['message'], ready: Outcome<void>): ChannelListener<T> {
     const { clock, random, iteratorBuffer } = this.#host;

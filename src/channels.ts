@@ -3,7 +3,7 @@
 import type { DropCause, Question } from './caller.ts';
 import { Channel, type ChannelHost, type Published, type PublishOptions } from './channel.ts';
 import type { Delivery } from './conversation.ts';
-import { backoff } from './core/backoff.ts';
+import { backoff, clampDelay } from './core/backoff.ts';
 import { LONGEST_RETRY_AFTER } from './core/retry-policy.ts';
 import { type ChannelState, type Confirmed, Subscriptions, type Wish } from './core/subscriptions.ts';
 import { CallError, ClosedError, type HoldfastError, SessionLostError, TimeoutError, type UnsupportedError } from './errors.ts';
@@ -33,6 +33,8 @@ export interface ChannelsHost extends PublishingHost {
 
 /** A demand by the server to subscribe again is met at once, but not more often than this; milliseconds. */
 const RESUBSCRIBE_EVERY = 5_000;
+/** A channel that was not refused for so long begins anew; milliseconds, more than the longest backoff. */
+const FORGIVEN_AFTER = 60_000;
 
 export class ChannelDirectory implements ChannelHost {
   readonly #host: ChannelsHost;
@@ -43,8 +45,8 @@ export class ChannelDirectory implements ChannelHost {
   readonly #demandedAt = new Map<string, number>();
   /** Channels that are not to be asked for again yet, with their timers. */
   readonly #held = new Map<string, unknown>();
-  /** How often in a row channels were refused that are asked for again. */
-  readonly #refusals = new Map<string, number>();
+  /** How often in a row channels were refused that are asked for again, and when last. */
+  readonly #refusals = new Map<string, { readonly count: number; readonly at: number }>();
   /** Channels that nobody wants any more, until the end of the tick. */
   readonly #idle = new Set<Channel>();
 
@@ -127,6 +129,11 @@ export class ChannelDirectory implements ChannelHost {
       this.#subscriptions.release(channel.name);
       if (channel.forget(error)) this.#changed(channel.name, false);
     }
+  }
+
+  /** Somebody else is there now: who was shown to be there is not. */
+  forgetPresence(error: Error): void {
+    for (const channel of [...this.#channels.values()]) channel.forgetPresence(error);
   }
 
   /** A message of a channel, or the end of a subscription. */
@@ -236,7 +243,6 @@ export class ChannelDirectory implements ChannelHost {
   #confirmed(wish: Wish, confirmed: Confirmed): boolean | undefined {
     const isRecovered = this.#subscriptions.confirmed(wish, confirmed);
     if (isRecovered === undefined) return undefined;
-    this.#refusals.delete(wish.channel);
     this.#changed(wish.channel, isRecovered);
     return isRecovered;
   }
@@ -251,12 +257,14 @@ export class ChannelDirectory implements ChannelHost {
 
   /** The server said no: whoever listens is told, and it is asked again later where that may change. */
   #failed(channel: string, error: HoldfastError<string>): void {
-    const { random } = this.#host;
+    const { clock, random } = this.#host;
     if (this.#subscriptions.mayPass(channel)) {
-      const refusals = (this.#refusals.get(channel) ?? 0) + 1;
+      const { count, at } = this.#refusals.get(channel) ?? { count: 0, at: 0 };
+      // What was confirmed, and did not last, is no success.
+      const refusals = { count: clock.now() - at < FORGIVEN_AFTER ? count + 1 : 1, at: clock.now() };
       this.#refusals.set(channel, refusals);
       const wanted = error instanceof CallError ? Math.min(error.retryAfter ?? 0, LONGEST_RETRY_AFTER) : 0;
-      this.#hold(channel, Math.max(wanted, backoff(refusals, random(), true)), () => {
+      this.#hold(channel, clampDelay(Math.max(wanted, backoff(refusals.count, random(), true))), () => {
         if (this.#subscriptions.retry(channel)) this.#changed(channel, false);
       });
     }

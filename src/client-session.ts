@@ -21,7 +21,7 @@ export interface SessionHost extends LineHost {
   lost(mayAsk: boolean): readonly Posting[];
   /** Puts back into the outbox what was written, ahead of everything, in this order. */
   readmit(postings: readonly Posting[]): void;
-  /** Who was there is somebody else now: what waits is not theirs. */
+  /** Who was there is somebody else now: what waits, and what is shown of them, is not theirs. */
   replaced(): void;
   /** Does something when nothing is under way: the user's code may have its say in it. */
   later(deed: () => void): void;
@@ -91,12 +91,13 @@ export class ClientSession {
       if (!this.#line) throw new ProtocolError('The server goes on with a session that was not asked for');
       const goesOn = grant?.session === this.#grant?.session && this.#line.resume(grant?.received ?? 0, way);
       // Where nothing that is left can be to blame, all of it is: the same would happen again.
-      if (goesOn && (!suspicion || this.#line.unacknowledged.frames === 0 || this.#line.blame())) return;
+      if (goesOn && (!suspicion || this.#line.unacknowledged.frames === 0 || this.#line.blame(true))) return;
       this.lose(true);
       throw new GapError('The session cannot go on');
     }
     // Somebody else is signed in than the session belongs to: nothing of the one before goes out under another name.
     const isStranger = isAnother || grant?.error?.code === 'identity';
+    if (suspicion) this.#line?.blame(false); // it would be written again, and end the next connection too
     if (this.#line) this.lose(!isStranger);
     if (isStranger) this.#host.later(() => this.#host.replaced());
     this.#grant = grant;
@@ -163,6 +164,7 @@ export class ClientSession {
   /** Returns what was written and is not acknowledged. */
   #end(): Posting[] {
     const line = this.#line;
+    for (const tell of line?.news() ?? []) this.#host.later(tell);
     this.#again += line?.again ?? 0;
     this.#line = this.#grant = undefined;
     this.#host.use(undefined);

@@ -123,6 +123,10 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
       opened: (opened) => this.#opened(opened),
       lost: (loss, willReconnect, unsent) => this.#lost(loss, willReconnect, unsent),
       failed: report,
+      replaced: (error) => {
+        this.#channels.forgetPresence(error);
+        this.dispatchEvent(new ClientErrorEvent(error));
+      },
       troubled: (error) => this.dispatchEvent(new ClientErrorEvent(error as Error)),
     });
     this.#draining = new Draining(this.#conversation, clock);
@@ -229,7 +233,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * Signs in as somebody else: from now on `auth` speaks for the client. What belongs to who was there is dropped at once, so that nothing of
    * it goes out under another name: what waits and what is not acknowledged (a `drop` event each), calls, streams and uploads (they reject
    * with a {@link ClosedError}), the session, and every subscription and presence: subscribe again for the new one. Then it connects anew,
-   * unless it is closed. For fresh credentials of the same user nothing is to be done: `auth` is asked for them.
+   * unless it is closed. What its listeners send while they hear of that is dropped as well. For fresh credentials of the same user nothing is to be done: `auth` is asked for them.
    *
    * @param auth as the option; `undefined` for nobody
    * @throws `TypeError` at anything else

@@ -308,7 +308,8 @@ export class Connection {
     const attempt = this.#attempt;
     const { state } = this.#model;
     const memory = settled(this.#model, { now: this.#options.clock.now() }, this.#rules);
-    const ruling: Ruling = permanent || state.status === 'closing' ? { verdict: 'refused' } : this.#link.classifyClose(loss, memory);
+    const classify = () => guarded(() => this.#link.classifyClose(loss, memory)) ?? { verdict: 'retry' };
+    const ruling: Ruling = permanent || state.status === 'closing' ? { verdict: 'refused' } : classify();
     if (attempt === this.#attempt) this.#dispatch({ type: 'lost', loss, ...ruling });
   }
 
@@ -338,6 +339,7 @@ export class Connection {
       rules,
       opening: this.#phaseTook,
       ping: () => guarded(() => this.#link.ping()),
+      overslept: () => this.#dispatch({ type: 'wokeUp' }),
       bufferedAmount: () => this.bufferedAmount,
       lost: () => {
         const error = new HoldfastError('HEARTBEAT_LOST', 'No answer to a ping: the link is dead');

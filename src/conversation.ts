@@ -46,6 +46,8 @@ export interface ConversationHost {
   failed(error: unknown): void;
   /** Something has gone wrong that the connection survives. */
   troubled(error: unknown): void;
+  /** The server takes the client for somebody else than before: what was theirs was dropped. */
+  replaced(error: ClosedError): void;
 }
 
 /** Counters, from the beginning of the client. */
@@ -106,7 +108,11 @@ export class Conversation {
       use: (line) => this.#transmitter.use(line),
       acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
       readmit: (postings) => this.#transmitter.readmit(postings),
-      replaced: () => this.#transmitter.clear(signedOut()),
+      replaced: () => {
+        const error = signedOut();
+        this.#transmitter.clear(error);
+        host.replaced(error);
+      },
       later: (deed) => this.#later.push(deed),
       lost: (mayAsk) => {
         this.#endAnswers();

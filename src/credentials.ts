@@ -29,10 +29,14 @@ export class Credentials {
     const abort = new AbortController();
     const { signal } = context;
     let timer: unknown;
-    const giveUp = () => abort.abort(signal.reason);
-    signal.addEventListener('abort', giveUp);
+    let giveUp = () => {};
     try {
       const late = new Promise<never>((_, reject) => {
+        giveUp = () => {
+          abort.abort(signal.reason);
+          reject(signal.reason);
+        };
+        signal.addEventListener('abort', giveUp);
         timer = this.#clock.setTimeout(() => {
           const error = new Error(`Option "auth" took longer than ${this.#limit} ms`);
           abort.abort(error);

@@ -100,6 +100,7 @@ export class Crowd<T> implements ChannelListener<unknown> {
   /** Whoever was here is gone, and is not shown as somebody else. */
   forgotten(): void {
     this.#become(new Map());
+    for (const one of [...this.#shown.keys()]) one.close();
     this.#shown.clear();
     this.#isKnown = false;
     this.#told = this.#asking = this.#arriving = this.me = this.#refusedPayload = this.#accepted = undefined;

@@ -24,6 +24,9 @@ const ENDINGS: Record<Extract<State, { status: 'closed' }>['cause'], string> = {
   superseded: 'another connection has taken its place',
 };
 
+/** What a proxy that lets no WebSocket through looks like. */
+const UNREACHED: readonly Loss['kind'][] = ['failed', 'timeout'];
+
 /**
  * What is going on, in a sentence without times: they are in the state.
  *
@@ -46,7 +49,10 @@ export function describe(state: State): string {
     case 'waiting':
     case 'offline': {
       const where = state.status === 'offline' ? 'offline' : 'waiting';
-      const never = state.everOpened ? '' : '; it has never been open: something on the way may refuse WebSockets';
+      const never =
+        state.everOpened || !UNREACHED.includes(state.cause.kind)
+          ? ''
+          : '; it has never been open: something on the way may refuse WebSockets';
       return `${where}${after(state.attempt)}: ${lossOf(state.cause)}${never}`;
     }
     case 'closing':

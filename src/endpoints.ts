@@ -53,8 +53,11 @@ export function endpoints(
       last.failures = last.restsUntil = 0; // it was open
       return last.url;
     }
-    // Where all rest, whoever has rested longest.
-    last = all.find(({ restsUntil }) => restsUntil <= now) ?? [...all].sort((a, b) => a.restsUntil - b.restsUntil)[0];
+    // In turn, from the next one on; where all rest, whoever has rested longest.
+    const next = last ? all.indexOf(last) + 1 : 0;
+    last =
+      [...all.slice(next), ...all.slice(0, next)].find(({ restsUntil }) => restsUntil <= now) ??
+      [...all].sort((a, b) => a.restsUntil - b.restsUntil)[0];
     return (last as Endpoint).url;
   };
 }

@@ -24,6 +24,9 @@ export interface FrameNote {
 }
 
 const LONGEST_PAYLOAD = 1_000;
+/** Frames of a message that are noted, and characters of a name: neither end of ours writes more into one message. */
+const MOST = 64;
+const LONGEST_NAME = 100;
 /** Beyond this a message is not looked into. */
 const LARGEST = 1_048_576;
 
@@ -31,7 +34,7 @@ const LARGEST = 1_048_576;
 export function notesOf(message: unknown, payloads: boolean): FrameNote[] {
   if (bytesOf(message) > LARGEST) return [];
   const value = parse(textOf(message));
-  return (Array.isArray(value) ? value : [value]).flatMap((frame: unknown) => noteOf(frame, payloads) ?? []);
+  return (Array.isArray(value) ? value.slice(0, MOST) : [value]).flatMap((frame: unknown) => noteOf(frame, payloads) ?? []);
 }
 
 function noteOf(frame: unknown, payloads: boolean): FrameNote | undefined {
@@ -42,9 +45,9 @@ function noteOf(frame: unknown, payloads: boolean): FrameNote | undefined {
   const field = Object.hasOwn(PAYLOAD_FIELDS, type) ? PAYLOAD_FIELDS[type] : undefined;
   const payload = payloads && field !== undefined && rest[field] !== undefined ? JSON.stringify(rest[field]) : undefined;
   return {
-    type,
+    type: type.slice(0, LONGEST_NAME),
     ...numbers({ seq, id, nonce, code, received }),
-    ...(called !== undefined && { name: String(called) }),
+    ...(called !== undefined && { name: String(called).slice(0, LONGEST_NAME) }),
     ...(payload !== undefined && { payload: payload.length > LONGEST_PAYLOAD ? `${payload.slice(0, LONGEST_PAYLOAD)}…` : payload }),
   };
 }

@@ -11,6 +11,8 @@ export interface Patient {
   /** Milliseconds that the opening took: the round trip, while nothing better is known. */
   readonly opening: number;
   ping(): void;
+  /** A timer has come late: the page slept, or was busy. */
+  overslept(): void;
   bufferedAmount(): number;
   lost(): void;
 }
@@ -23,8 +25,13 @@ const GUESS = 0.375;
 const SLOWEST_OPENING = 10_000;
 /** A question behind more than this says how much was written, not how long the round trip takes; bytes. */
 const LIGHT = 16_384;
+/** No more than this was buffered only because it was written a moment before: it says nothing of the link; bytes. */
+const MOMENTARY = 8_192;
 /** More than this is not left unproven, where only answers prove anything: what follows would have to be given time for it; bytes. */
 const UNPROVEN = 32_768;
+
+/** What comes in together may have come together because something on the way held it up: no rate is told from less time; milliseconds. */
+const AT_LEAST = 1_000;
 
 /** Watches over one open socket, from its opening to its end. */
 export class Heartbeat {
@@ -131,7 +138,7 @@ export class Heartbeat {
   /** Both ways were open a moment ago. */
   #settle(arrived: number): void {
     const now = this.#patient.clock.now();
-    const rate = Math.max(0, arrived - this.#arrived) / Math.max(1, now - this.#arrivedAt);
+    const rate = Math.max(0, arrived - this.#arrived) / Math.max(AT_LEAST, now - this.#arrivedAt);
     this.#rate = Math.max(rate, this.#rate / 2); // one quiet moment says nothing about the way
     this.#arrivedAt = now;
     this.#arrived = Math.max(this.#arrived, arrived);
@@ -157,7 +164,7 @@ export class Heartbeat {
       inFlight: this.#written - this.#arrived,
       rate: this.#rate,
       expectedUntil: this.#expectedUntil,
-      draining: this.#patient.bufferedAmount() < this.#buffered,
+      draining: this.#buffered > MOMENTARY && this.#patient.bufferedAmount() < this.#buffered,
       doubts: this.#doubts,
       looked: this.#looked,
     };
@@ -168,7 +175,7 @@ export class Heartbeat {
   }
 
   #act(beat: Beat): void {
-    const { clock, ping, lost } = this.#patient;
+    const { clock, lost } = this.#patient;
     if (beat.type === 'lost') return lost();
     this.#looked = beat.type === 'look';
     this.#until = beat.until;
@@ -176,10 +183,11 @@ export class Heartbeat {
     this.#buffered = this.#patient.bufferedAmount();
     clock.clearTimeout(this.#timer);
     this.#timer = clock.setTimeout(() => this.#act(this.#judge()), clampDelay(beat.until - clock.now()));
-    if (beat.type === 'ping' || beat.type === 'probe') this.#ask(beat, ping);
+    if (beat.type === 'ping' || beat.type === 'probe') this.#ask(beat);
   }
 
-  #ask(question: Question, ping: () => void): void {
+  #ask(question: Question): void {
+    const { ping, overslept } = this.#patient;
     this.#spokeAt = question.at; // also where the ping is not worth counting
     if (question.late) this.#doubts++;
     if (question.late) this.#unansweredSince = undefined;
@@ -189,5 +197,6 @@ export class Heartbeat {
     ping();
     this.#mark = this.#written;
     this.#owedSince = undefined; // the question stands for all of it
+    if (question.late) overslept();
   }
 }

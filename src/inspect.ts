@@ -7,7 +7,7 @@ import type { State } from './core/state.ts';
 import { describe } from './describe.ts';
 import type { ClientDropEvent } from './events.ts';
 import { type FrameNote, notesOf } from './frame-notes.ts';
-import { connectionOf } from './internals.ts';
+import { connectionOf, isClient } from './internals.ts';
 import type { WebSocketLike } from './io/web-socket.ts';
 import { redacted } from './redacted.ts';
 import { guarded } from './report.ts';
@@ -140,6 +140,9 @@ class Observation implements Inspector, Tap {
   #lostAt: number | undefined;
   /** When the ping went out that is not answered, and its nonce. */
   #asked: { readonly at: number; readonly nonce: number } | undefined;
+  /** Whether its messages are frames of ours: those of a drop-in are nobody's business. */
+  readonly #knowsFrames: boolean;
+  #unwrap = (): void => {};
   #isStopped = false;
 
   constructor(target: Client | ReconnectingWebSocket, connection: Connection, { limit = 500, payloads = false, logger }: InspectOptions) {
@@ -148,6 +151,7 @@ class Observation implements Inspector, Tap {
     this.#limit = limit;
     this.#payloads = payloads;
     this.#logger = logger;
+    this.#knowsFrames = isClient(target);
   }
 
   begin(): void {
@@ -173,6 +177,7 @@ class Observation implements Inspector, Tap {
     this.#connection.unwatch(this);
     (this.#target as EventTarget).removeEventListener('drop', this.#dropped);
     (this.#target as EventTarget).removeEventListener('error', this.#failed);
+    this.#unwrap();
   }
 
   stepped(event: Event, previous: State, state: State, effects: readonly Effect[]): void {
@@ -205,6 +210,10 @@ class Observation implements Inspector, Tap {
       this.#sent(data);
       send.call(socket, data);
     };
+    const { send: noted } = socket;
+    this.#unwrap = () => {
+      if (socket.send === noted) socket.send = send;
+    };
   }
 
   received(data: unknown): void {
@@ -229,7 +238,7 @@ class Observation implements Inspector, Tap {
   }
 
   #message(type: 'sent' | 'received', data: unknown, bytes: number): readonly FrameNote[] {
-    const frames = notesOf(data, this.#payloads);
+    const frames = this.#knowsFrames ? notesOf(data, this.#payloads) : [];
     const what = frames.length > 0 ? frames.map(inShort).join(', ') : typeof data === 'string' ? 'a text' : 'a binary message';
     this.#note(type, `${what} (${bytes} bytes)`, { bytes, ...(frames.length > 0 && { frames }) });
     return frames;
@@ -267,7 +276,7 @@ class Observation implements Inspector, Tap {
  *
  * @example
  * const inspector = inspect(client, { logger: console });
- * addEventListener('error', () => navigator.sendBeacon('/reports', JSON.stringify(inspector)));
+ * button.addEventListener('click', () => fetch('/reports', { method: 'POST', body: JSON.stringify(inspector) }));
  */
 export function inspect(target: Pick<Client, 'state'> | ReconnectingWebSocket, options: InspectOptions = {}): Inspector {
   const { limit = 500, logger } = options;

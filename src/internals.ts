@@ -22,6 +22,11 @@ export function conversationOf(client: Pick<Client, 'state'>, where: string): Co
   return conversation;
 }
 
+/** Whether it is a client, and no socket. */
+export function isClient(target: object): boolean {
+  return internals.has(target);
+}
+
 /** Makes the connection of a client or socket known. */
 export function registerConnection(target: object, connection: Connection): void {
   connections.set(target, connection);

@@ -227,11 +227,15 @@ export class Line {
     return true;
   }
 
-  /** The first frame that the other end does not have is too large for something on the way; false when it cannot be that. */
-  blame(): boolean {
-    const [first] = this.#session.log;
-    if (!first || first.bytes <= BLAMELESS) return false;
-    this.#refuse(first);
+  /**
+   * A frame is too large for something on the way; false when none can be that. It is the first that the other end does not have: where that is not
+   * known, the first that can be to blame.
+   */
+  blame(isKnown: boolean): boolean {
+    const { log } = this.#session;
+    const suspect = isKnown ? log[0] : log.find(({ bytes }) => bytes > BLAMELESS);
+    if (!suspect || suspect.bytes <= BLAMELESS) return false;
+    this.#refuse(suspect);
     return true;
   }
 

@@ -181,7 +181,7 @@ function begin({ everOpened }: Memory, moment: Moment, rules: Rules): Step {
 }
 
 function attempt(before: Memory, { now, wall }: Moment, { connectTimeout }: Rules): Step {
-  const memory = { ...before, attemptedAt: now };
+  const memory = { ...before, attemptedAt: now, forcedAt: Math.min(before.forcedAt, now) };
   const delay = Math.min(connectTimeout * 2 ** memory.timeouts, Math.max(connectTimeout, LONGEST_ATTEMPT));
   return [
     { state: { status: 'connecting', attempt: memory.attempt, startedAt: wall, phase: 'resolving' }, memory },

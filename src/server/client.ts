@@ -84,8 +84,9 @@ export class ServerClient<C extends Contract = Anything> {
   /** What waits for room on the way. */
   readonly #waiting: (() => void)[] = [];
   #roomTimer: unknown;
-  /** Frames that may come as fast as they like: they were sent before, at whatever rate. */
+  /** Frames that may come faster than others, since they may have been sent before; over time they are no more than the rate allows, once more. */
   #overdue = 0;
+  readonly #overdueRate: TokenBucket;
 
   /** @internal */
   constructor(id: string, principal: unknown, request: PeerRequest, host: ClientHost) {
@@ -95,6 +96,7 @@ export class ServerClient<C extends Contract = Anything> {
     this.#host = host;
     const { clock, limits } = host.settings;
     this.#rate = new TokenBucket(limits.rate, limits.burst, clock.now());
+    this.#overdueRate = new TokenBucket(limits.rate, WINDOW, clock.now());
     this.#dispatcher = new Dispatcher(this.#self, host, {
       write: (...frame) => this.#write(...frame),
       withdraw: (posting) => this.#line?.withdraw(posting) === true,
@@ -359,7 +361,7 @@ export class ServerClient<C extends Contract = Anything> {
   #mayCome({ type, seq }: SessionFrame): boolean {
     const isLimited = type === 'event' || type === 'request' || type === 'publish';
     if (!isLimited || (typeof seq === 'number' && seq <= (this.#line?.received ?? 0))) return true;
-    return this.#overdue-- > 0 || this.mayAsk();
+    return this.mayAsk() || (this.#overdue-- > 0 && this.#overdueRate.take(this.#host.settings.clock.now()));
   }
 
   /** @internal Takes one of what it may send a second; false when there is none left. */

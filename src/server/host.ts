@@ -118,7 +118,8 @@ export class Host<C extends Contract = Anything> {
     this.#connectionHost = {
       ...shared,
       authenticate: (token, request) => authenticate?.(token, request),
-      expiresAt: (principal) => this.#guard('expiresAt', () => epoch(expiresAt?.(principal))) ?? Infinity,
+      // Where nobody can say until when, it is over: that was reported.
+      expiresAt: (principal) => this.#guard('expiresAt', () => epoch(expiresAt?.(principal)) ?? Infinity) ?? -Infinity,
       newClient: (principal, request) => new ServerClient(`${++this.#lastId}`, principal, request, clientHost),
       subscribe: (connection, declaration) => this.#channels.subscribe(connection, declaration),
       unsubscribe: (connection, channel) => this.#channels.unsubscribe(connection, channel),

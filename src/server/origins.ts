@@ -17,7 +17,7 @@ export function doorkeeper(
       onerror(error, 'origins');
       return false;
     }
-    if (headers.cookie === undefined || isAtHome(origin, headers)) return true;
+    if (!headers.cookie || isAtHome(origin, headers)) return true;
     if (!isTold)
       onerror(new Error(`A page of ${origin} was refused, since it brings cookies: say in "origins" which pages may`), 'origins');
     isTold = true;
@@ -28,8 +28,9 @@ export function doorkeeper(
 /** Whether a page is of the host that it connects to, or that a proxy says it does: no page can set these headers. Cookies know no ports. */
 function isAtHome(origin: string, headers: IncomingHttpHeaders): boolean {
   const home = nameOf(origin);
-  const hosts = [headers.host, ...[headers['x-forwarded-host']].flat()];
-  return home !== '' && hosts.some((host) => host !== undefined && nameOf(`http://${host}`) === home);
+  const forwarded = [headers['x-forwarded-host']].flat().flatMap((hosts) => hosts?.split(',') ?? []); // one for each proxy
+  const hosts = [headers.host, ...forwarded];
+  return home !== '' && hosts.some((host) => host !== undefined && nameOf(`http://${host.trim()}`) === home);
 }
 
 function nameOf(url: string): string {

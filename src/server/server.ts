@@ -46,8 +46,8 @@ const checks: Record<keyof ServerOptions, Check> = {
   path: [isPath, 'a path that begins with /'],
   health: [(value) => value === false || isPath(value), 'a path that begins with /, or false'],
   origins: [
-    (value) => callback[0](value) || (Array.isArray(value) && value.every((each) => typeof each === 'string')),
-    'a list of origins, or a function',
+    (value) => callback[0](value) || (Array.isArray(value) && value.every(isOrigin)),
+    'a list of origins (https://example.com, without a path or slash), or a function',
   ],
 };
 
@@ -239,7 +239,12 @@ function pathOf(request: IncomingMessage): string {
 }
 
 function isPath(value: unknown): boolean {
-  return typeof value === 'string' && value.startsWith('/');
+  return typeof value === 'string' && /^\/[^?#]*$/.test(value);
+}
+
+/** As browsers write them; "null" is that of sandboxed frames and files. */
+function isOrigin(value: unknown): boolean {
+  return typeof value === 'string' && (value === 'null' || /^[a-z][a-z\d+.-]*:\/\/[^/?#]+$/i.test(value));
 }
 
 function refuse(socket: Duplex, status: string): void {

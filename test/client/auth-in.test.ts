@@ -26,7 +26,7 @@ describe('credentials', () => {
 
   it('may be a parameter of the URL, behind what is there, and are not in the hello then', async () => {
     const seen = await goes({ auth: () => 'a b&c=d/é', authIn: inQuery('access token') });
-    expect(seen).toMatchObject({ url: 'wss://example.test/live?access%20token=a%20b%26c%3Dd%2F%C3%A9', protocols: [V1] });
+    expect(seen).toMatchObject({ url: 'wss://example.test/live?access+token=a+b%26c%3Dd%2F%C3%A9', protocols: [V1] });
     expect(seen.auth).toBeUndefined();
   });
 
@@ -37,8 +37,36 @@ describe('credentials', () => {
   });
 
   it.each([inQuery('token'), inSubprotocol('bearer.')])('that are none leave the address as it is', async (authIn) => {
+    expect(await goes({ auth: () => null, authIn })).toMatchObject({ url: 'wss://example.test/live', protocols: [V1] });
     expect(await goes({ auth: () => undefined, authIn })).toMatchObject({ url: 'wss://example.test/live', protocols: [V1] });
     expect(await goes({ authIn })).toMatchObject({ url: 'wss://example.test/live', protocols: [V1] });
+  });
+
+  it('take the place of a parameter of that name that the URL has', async () => {
+    const urls: string[] = [];
+    const other = new Client(() => 'wss://example.test/live?token=old&room=1', {
+      auth: () => 'new',
+      authIn: inQuery('token'),
+      createSocket: (url) => {
+        urls.push(url);
+        throw new DOMException('no', 'SecurityError');
+      },
+    });
+    await new Promise((resolve) => other.addEventListener('close', resolve));
+    expect(urls).toEqual(['wss://example.test/live?token=new&room=1']);
+  });
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['a text', 'wss://example.test/?token=secret'],
+    ['a bad URL', { url: 'nonsense secret', protocols: [] }],
+    ['a bad subprotocol', { url: 'wss://example.test/', protocols: ['se cret'] }],
+  ])('fail the attempt where a function of yours returns %s, and are not quoted', async (_what, address) => {
+    const { p, errors } = await goes({ auth: () => 'secret', authIn: () => odd(address) });
+    await p.clock.advance(0);
+    expect(p.sockets).toHaveLength(0);
+    expect(errors).toEqual(['AUTH_FAILED Option "authIn" threw, or did not return an address: { url, protocols }']);
+    expect(JSON.stringify(p.client.state)).not.toContain('secret');
   });
 
   it('are asked for on every attempt, and go where the option says each time', async () => {
@@ -92,7 +120,7 @@ describe('credentials', () => {
       },
     });
     await p.clock.advance(0);
-    expect(errors).toEqual(['ADDRESS_FAILED No address to connect to: no place']);
+    expect(errors).toEqual(['AUTH_FAILED Option "authIn" threw, or did not return an address: { url, protocols }']);
   });
 
   it.each([

@@ -2,6 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { CallError, ClosedError } from '../../src/errors.ts';
+import { handServer } from '../support/hand-server.ts';
 import { pair } from '../support/link.ts';
 import { allowed, asked, deciding, declared, EPOCH, lose, NO_SESSIONS, noHistory, watch } from './support.ts';
 
@@ -211,6 +212,25 @@ describe('a refusal', () => {
     await p.clock.advance(300_000);
     expect(refusals).toBe(2);
     expect(channel.state).toEqual({ status: 'idle' });
+  });
+
+  it('right after each confirmation is no success: it is asked for with a backoff', async () => {
+    const s = handServer();
+    await s.welcomes();
+    s.client.channel('a').subscribe();
+    await s.clock.advance(0);
+    let asked = 0;
+    for (let at = 0; at < 300_000; at += 500) {
+      for (const { type, id } of s.news()) {
+        if (type !== 'subscribe') continue;
+        asked++;
+        await s.says({ type: 'response', id }, { type: 'unsubscribe', channel: 'a', error: { code: 'UNAVAILABLE' } });
+      }
+      if (at % 10_000 === 0) await s.says({ type: 'ping' });
+      await s.clock.advance(500);
+    }
+    expect(asked).toBeGreaterThan(10);
+    expect(asked).toBeLessThan(25);
   });
 
   it('for good is not tried again', async () => {

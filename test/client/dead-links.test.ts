@@ -126,6 +126,60 @@ describe('a dead link', () => {
   });
 });
 
+describe('a dead link after all', () => {
+  it('is not put off because something that was written with the question has left the buffer', async () => {
+    const p = pair();
+    await p.settle();
+    p.socket.vanish();
+    p.client.send('note', 'small');
+    await p.clock.advance(1_999);
+    p.socket.bufferedAmount = 54;
+    await p.clock.advance(1);
+    p.socket.bufferedAmount = 0;
+    await p.clock.advance(3_000);
+    expect(p.log.at(-1)).toBe('close 4000 again');
+  });
+
+  it('after a sleep that only a late timer tells of is replaced within a second', async () => {
+    const p = pair({ random: () => 1 });
+    await p.clock.advance(1_000);
+    p.socket.vanish();
+    p.clock.jump(60_000);
+    await p.clock.advance(500 + 250);
+    await p.settle();
+    expect(p.sockets).toHaveLength(2);
+    expect(p.client.state).toMatchObject({ status: 'open', resumed: true });
+  });
+});
+
+describe('a slow link whose acknowledgements come together', () => {
+  it.each([2_000, 3_000])(
+    'after %i ms in which nothing came down is not taken for a dead one: how fast it is cannot be told from that',
+    async (stall) => {
+      const p: Pair = pair();
+      await p.settle();
+      slow(p, 2);
+      for (let i = 0; i < 10; i++) {
+        p.client.send('note', 'x'.repeat(1_500));
+        await p.clock.advance(1_000);
+      }
+      const { socket, clock } = p;
+      const { onmessage } = socket;
+      const held: unknown[] = [];
+      socket.onmessage = (event: unknown) => void held.push(event);
+      for (let i = 0; i < stall / 500; i++) {
+        p.client.send('note', 'x'.repeat(700));
+        await clock.advance(500);
+      }
+      socket.onmessage = onmessage;
+      for (const event of held) (onmessage as (event: unknown) => void).call(socket, event);
+      p.client.send('large', 'x'.repeat(200_000));
+      await clock.advance(120_000);
+      expect(p.log.filter((line) => line.startsWith('close'))).toEqual([]);
+    },
+  );
+});
+
 describe('a link that is dead one way', () => {
   it('up, is given up by the server within 35 s, and the client hears of it, whatever comes down', async () => {
     const p = pair();

@@ -150,15 +150,66 @@ describe('credentials that expire', () => {
     expect(auths(p)).toEqual([]);
   });
 
-  it('that are no time are reported, and last for ever', async () => {
-    const p = pair({ auth: () => 'ida' }, { ...tokens, expiresAt: () => odd('tomorrow') });
-    await p.clock.advance(60_000);
-    expect(p.errors).toEqual(['expiresAt: Option "expiresAt" returned \'tomorrow\'; it returns epoch milliseconds, or undefined']);
-    expect(p.log).toEqual(['open']);
+  it.each<[string, () => number]>([
+    ['no time', () => odd('tomorrow')],
+    ['NaN: the token has no end', () => Number.NaN],
+  ])('whose end is %s are reported, and not good', async (_what, expiresAt) => {
+    const p = pair({ auth: () => 'ida' }, { ...tokens, expiresAt });
+    await p.clock.advance(10);
+    expect(p.errors).toEqual([
+      expect.stringMatching(/^expiresAt: Option "expiresAt" returned .*; it returns epoch milliseconds, or undefined$/),
+    ]);
+    expect(p.log).toEqual(['close 4401 again']);
   });
 });
 
 describe('auth', () => {
+  it('is not asked while the client is being made, and not at all where it is closed in the same task', async () => {
+    const seen: unknown[] = [];
+    const p: Pair = pair({ auth: () => seen.push(p.client.state.status) });
+    expect(seen).toEqual([]);
+    await p.settle();
+    expect(seen).toEqual(['connecting']);
+    const asked: unknown[] = [];
+    const other = pair({ auth: () => asked.push(1) });
+    void other.client.close();
+    await other.settle();
+    expect([asked, other.sockets.length]).toEqual([[], 0]);
+  });
+
+  it('that hangs leaves no timer behind once it was given up', async () => {
+    const p = pair({ auth: () => new Promise(() => {}) });
+    for (let i = 0; i < 10; i++) {
+      await p.settle();
+      p.client.setAuth(() => new Promise(() => {}));
+    }
+    await p.settle();
+    expect(p.clock.pending).toBe(2); // of the attempt and of its auth
+    void p.client.close();
+    await p.clock.advance(10);
+    expect(p.clock.pending).toBe(0);
+  });
+
+  it('that comes too late for another user is not heard, while the socket is still opening', async () => {
+    let late = (_token: string) => {};
+    const p = pair({
+      auth: () =>
+        new Promise((resolve) => {
+          late = resolve;
+        }),
+    });
+    await p.settle();
+    const ida = late;
+    p.reachable = false;
+    p.client.setAuth(() => 'bob');
+    await p.settle();
+    ida('ida');
+    await p.settle();
+    p.socket.accept(p.host as never);
+    await p.settle();
+    expect(hello(p)?.['auth']).toBe('bob');
+  });
+
   it('has its own time, and is told when it is over', async () => {
     const signals: AbortSignal[] = [];
     const p = pair({ authTimeout: 3_000, auth: ({ signal }) => new Promise(() => signals.push(signal)) });
@@ -352,6 +403,38 @@ describe('an auth that gives another user, where the server knows nothing of the
     p.client.send('note', 'of eve');
     await p.settle();
     expect(seen).toEqual(['ida: waited', 'eve: of eve']);
+  });
+});
+
+describe('presence of somebody else', () => {
+  const shown = (p: Pair) => p.frames().filter(({ type }) => type === 'presence');
+
+  it('is not shown for the next user, whom auth gives without a word, and the client is told', async () => {
+    let user = 'ida';
+    const p = pair({ auth: () => user }, serving());
+    const people = presence(p.client.channel('room'), { data: 'ida was here' });
+    await p.settle();
+    expect(shown(p)).toHaveLength(1);
+    user = 'bob';
+    p.client.reconnect();
+    await p.settle();
+    expect(p.client.state.status).toBe('open');
+    expect(shown(p)).toEqual([]);
+    expect(() => people.update('ida again')).toThrow(ClosedError);
+    expect([people.isCurrent, people.members.size]).toEqual([false, 0]);
+    expect(p.log.filter((line) => line.startsWith('error'))).toEqual(['error CLIENT_CLOSED']);
+  });
+
+  it('does not come to life again after setAuth()', async () => {
+    const p = pair({ auth: () => 'ida' }, serving());
+    const people = presence(p.client.channel('room'), { data: 'ida was here' });
+    await p.settle();
+    p.client.setAuth(() => 'bob');
+    expect(() => people.update('ida again')).toThrow(ClosedError);
+    expect(() => people.leave()).toThrow(ClosedError);
+    await p.settle();
+    expect(shown(p)).toEqual([]);
+    expect(p.client.channel('room').state.status).toBe('idle');
   });
 });
 

@@ -189,15 +189,36 @@ describe('the log of inspect()', () => {
     w.ws.reconnect();
     await w.open();
     w.ws.send('hello');
-    w.socket.says('{"type":"event","name":"mine"}');
+    w.socket.says('{"type":"login","name":"alice","code":482913}');
     w.ws.send(new Uint8Array(5));
     w.ws.close();
     w.ws.send('too late');
     expect(inspector.log.filter(({ type }) => /sent|received/.test(type)).map(({ text }) => text)).toEqual([
       'a text (5 bytes)',
-      'event mine (30 bytes)',
+      'a text (45 bytes)',
       'a binary message (5 bytes)',
     ]);
+  });
+
+  it('of hostile messages is bounded in bytes, too', async () => {
+    const p = pair();
+    await p.settle();
+    const inspector = inspect(p.client, { limit: 10 });
+    for (let i = 0; i < 40; i++)
+      p.socket.deliver(JSON.stringify(Array.from({ length: 64 }, () => ({ type: 'a'.repeat(1_900), name: 'b'.repeat(1_900) }))));
+    await p.settle();
+    expect(JSON.stringify(inspector).length).toBeLessThan(300_000);
+  });
+
+  it('may be begun and ended as often as one likes', async () => {
+    const p = pair();
+    await p.settle();
+    const { send } = p.socket;
+    for (let i = 0; i < 20_000; i++) inspect(p.client).stop();
+    expect(p.socket.send).toBe(send);
+    p.client.send('note', 1);
+    await p.settle();
+    expect(p.client.stats.sent).toBe(1);
   });
 
   it.each([
@@ -229,6 +250,10 @@ describe('describe()', () => {
     [
       { status: 'offline', attempt: 0, since: 0, retryAt: 0, cause: loss, everOpened: false },
       'offline: it could not connect (1006); it has never been open: something on the way may refuse WebSockets',
+    ],
+    [
+      { status: 'waiting', attempt: 1, since: 0, retryAt: 0, cause: { ...loss, kind: 'closed', code: 4413 }, everOpened: false },
+      'waiting after 1 failure: the connection was closed (4413)',
     ],
     [{ status: 'closed', cause: 'unauthorized', code: 4401, reason: 'expired' }, 'closed: the credentials were refused (4401, expired)'],
     [

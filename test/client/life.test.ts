@@ -1,9 +1,11 @@
 /** The life of a client: connecting, closing, credentials. */
 
 import { describe, expect, it, vi } from 'vitest';
+import type { Client } from '../../src/client.ts';
 import type { ClientOptions } from '../../src/client-options.ts';
 import { ClosedError, UnauthorizedError } from '../../src/errors.ts';
 import type { HostOptions } from '../../src/server/options.ts';
+import { handServer } from '../support/hand-server.ts';
 import { type Pair, pair } from '../support/link.ts';
 import { bye, hang, hello, NO_SESSIONS, refuse } from './support.ts';
 
@@ -13,6 +15,25 @@ function slow(server: HostOptions = {}): Pair {
   const p: Pair = pair({}, { ...server, handlers: { methods } });
   return p;
 }
+
+describe('a message that breaks the protocol during the opening', () => {
+  it.each<[string, (client: Client) => void]>([
+    ['reconnect()', (client) => client.reconnect()],
+    ['setAuth()', (client) => client.setAuth(undefined)],
+  ])('says nothing of the next attempt, which %s has begun in the same task', async (_what, again) => {
+    const s = handServer();
+    await s.clock.advance(0);
+    s.socket.accepts();
+    await s.clock.advance(0);
+    const errors: string[] = [];
+    s.client.addEventListener('error', ({ error }) => errors.push(error.message));
+    s.socket.says('garbage');
+    again(s.client);
+    await s.clock.advance(0);
+    expect(s.sockets).toHaveLength(2);
+    expect([errors, s.log]).toEqual([[], ['close 4001 again']]);
+  });
+});
 
 describe('connect()', () => {
   it('connects a client that was made closed, and resolves when it is open; then at once', async () => {

@@ -1,6 +1,6 @@
 /** The seam: the same client over another protocol, which can do nothing but events. */
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Client } from '../../src/client.ts';
 import type { ClientOptions } from '../../src/client-options.ts';
 import { UnsupportedError } from '../../src/errors.ts';
@@ -124,6 +124,22 @@ describe('a client over a protocol without an opening', () => {
     }
     expect(client.state).toMatchObject({ status: 'closed', cause: 'refused', code: 4_003 });
     expect(errors).toMatchObject(Array(3).fill({ code: 'PROTOCOL_VIOLATION' }));
+  });
+});
+
+describe('a protocol that fails', () => {
+  it('at saying what an ending means is reported, and another attempt follows', async () => {
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {});
+    onTestFinished(() => report.mockRestore());
+    const classify = () => {
+      throw new Error('no idea');
+    };
+    const { client, clock, sockets, open } = plainClient({ protocol: { ...plain, classify } });
+    (await open()).closed();
+    expect(client.state).toMatchObject({ status: 'waiting', cause: { code: 1_006 } });
+    await clock.advance(1_000);
+    expect(sockets).toHaveLength(2);
+    expect(report).toHaveBeenCalledWith(expect.objectContaining({ message: 'no idea' }));
   });
 });
 

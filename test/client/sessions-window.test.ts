@@ -289,7 +289,37 @@ describe('a smaller limit on the next connection', () => {
   });
 });
 
+describe('a close because something was too large, where the session is lost with it', () => {
+  it.each([1_009, 4_413])(
+    'with %i gives up the first large frame, and sends the rest again: nothing goes round in circles',
+    async (code) => {
+      const { s, sends } = await opened();
+      await sends('a');
+      s.client.send('large', text(20_000));
+      await sends('b');
+      await s.cuts(code);
+      s.news();
+      await s.welcomes(another());
+      expect(told(s.news())).toEqual(['event a #1', 'event b #2']);
+      expect(s.log).toEqual([`close ${code} again`, 'drop event large too-large']);
+    },
+  );
+});
+
 describe('a close with 1003, because of bytes', () => {
+  it('without sessions takes no more of them: what was written is gone', async () => {
+    const s = handServer();
+    await s.welcomes({ features: ['calls', 'binary'], session: undefined, key: undefined });
+    s.client.send('bytes', new Uint8Array([1]));
+    await s.clock.advance(0);
+    await s.cuts(1_003);
+    s.client.send('more bytes', new Uint8Array([2]));
+    s.news();
+    await s.welcomes({ features: ['calls', 'binary'], session: undefined, key: undefined });
+    expect(s.news()).toEqual([]);
+    expect(s.log).toEqual(['close 1003 again', 'drop event more bytes unsupported']);
+  });
+
   const bytes = new Uint8Array([1, 2, 3]);
 
   it('gives up the bytes that were written, not the rest, and takes no more of them: nothing goes round in circles', async () => {

@@ -215,7 +215,7 @@ describe('what is no source', () => {
     ['null', null, 'null'],
     ['nothing', undefined, 'undefined'],
     ['an object', {}, 'an object'],
-    ['a promise', Promise.resolve([1]), 'an object'],
+    ['a promise', Promise.resolve([1]), 'a Promise'],
     ['shared memory', new SharedArrayBuffer(1), 'an object'],
   ])('is a TypeError: %s', (_what, source, told) => {
     const what = `upload() takes a Blob, bytes, a stream, or what can be iterated, but got ${told}`;

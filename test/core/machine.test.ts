@@ -250,6 +250,17 @@ describe('waking up', () => {
     expect(delayOf(wake(told, { now: moment.now + 1 }))).toEqual(delays);
   });
 
+  it('is not held back by what an earlier server has asked for, once there was another attempt', () => {
+    const later = (ms: number) => ({ ...moment, now: moment.now + ms, wall: moment.wall + ms });
+    const [told] = transition(at.open, { ...events.lost, retryAfter: { ms: 600_000, spread: false } }, later(0), rules);
+    const [woken] = transition(told, { type: 'wokeUp' }, later(1_000), rules);
+    const [again] = transition(woken, { type: 'reconnectRequested', reason: '' }, later(2_000), rules);
+    const [resolved] = transition(again, events.resolved, later(2_000), rules);
+    const [open] = transition(resolved, events.opened, later(2_000), rules);
+    const [lost] = transition(open, events.lost, later(50_000), { ...rules, delay: () => 10_000 });
+    expect(delayOf(transition(lost, { type: 'wokeUp' }, later(51_000), rules))).toEqual([expect.any(Number)]);
+  });
+
   it('never makes a wait longer', () => {
     const [soon] = lostBy(at.opening, undefined, {}, { delay: () => 100 });
     expect(wake(soon, { random: 0.9 })[1]).toEqual([]);

@@ -126,10 +126,26 @@ describe('what is no socket', () => {
     ['nothing', () => undefined, 'No WebSocket could be made: Option "createSocket" returned undefined; it returns a WebSocket'],
     ['null', () => null, 'No WebSocket could be made: Option "createSocket" returned null; it returns a WebSocket'],
     ['a text', () => 'ws', 'No WebSocket could be made: Option "createSocket" returned \'ws\'; it returns a WebSocket'],
+    ['a promise', () => Promise.resolve(), 'No WebSocket could be made: Option "createSocket" returned a Promise; it returns a WebSocket'],
     ['an object', () => ({}), 'No WebSocket could be made: Option "createSocket" returned an object; it returns a WebSocket'],
     [
+      'a socket without send()',
+      () => ({ readyState: 0, close: () => {} }),
+      'No WebSocket could be made: Option "createSocket" returned an object; it returns a WebSocket',
+    ],
+    [
+      'a socket without readyState',
+      () => ({ send: () => {}, close: () => {} }),
+      'No WebSocket could be made: Option "createSocket" returned an object; it returns a WebSocket',
+    ],
+    [
       'an object that cannot be set up',
-      () => Object.seal({ readyState: 0, close: () => {}, onopen: null, onmessage: null, onerror: null, onclose: null }),
+      () => Object.seal({ readyState: 0, send: () => {}, close: () => {}, onopen: null, onmessage: null, onerror: null, onclose: null }),
+      'No WebSocket could be made: Cannot add property binaryType, object is not extensible',
+    ],
+    [
+      'an object that is frozen',
+      () => Object.freeze({ readyState: 0, send: () => {}, close: () => {} }),
       'No WebSocket could be made: Cannot add property binaryType, object is not extensible',
     ],
   ])('is told as an error: %s', async (_, createSocket, message) => {

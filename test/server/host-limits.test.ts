@@ -1,12 +1,14 @@
 /** The server without sockets: limits, frames, life and death. */
 
 import { describe, expect, it, vi } from 'vitest';
+import { WINDOW } from '../../src/core/session.ts';
 import { UnsupportedError } from '../../src/errors.ts';
 import { Host } from '../../src/server/host.ts';
 import { MemoryBroker } from '../../src/server/memory-broker.ts';
 import { odd } from '../support/face.ts';
 import { settled } from '../support/fake-clock.ts';
 import { HELLO, hosting, types } from '../support/hosting.ts';
+import { pair } from '../support/link.ts';
 
 describe('limits', () => {
   it('close with 4413 at a message that is too large', async () => {
@@ -28,6 +30,22 @@ describe('limits', () => {
     await peer.says(event);
     expect(peer.closes).toEqual([4_429]);
     expect(peer.received.at(-1)).toMatchObject({ type: 'bye', reconnect: true, retryAfter: 1_000 });
+  });
+
+  it('are no wider for who comes back again and again: what is sent again has its rate, too', async () => {
+    const p = pair({ backoff: () => 0 }, { limits: { rate: 10, burst: 20 }, handlers: { events: { note: () => {} } } });
+    await p.settle();
+    let handled = 0;
+    const { clock } = p;
+    for (let i = 0; i < 20; i++) {
+      for (let j = 0; j < 300; j++) p.client.send('note', j);
+      await clock.advance(10);
+      p.client.reconnect();
+      await clock.advance(10);
+    }
+    handled = p.client.stats.acknowledged;
+    expect(handled).toBeGreaterThan(0);
+    expect(handled).toBeLessThan(WINDOW + 20 + 100); // what may have been sent before, the burst, and what a second or two allow
   });
 
   it('send away the connection too many, in all and from one address, and take another when one has gone', async () => {

@@ -154,7 +154,7 @@ describe('origins', () => {
     const { port } = server;
     for (const origin of ['http://localhost:1', 'https://localhost', `http://localhost:${port}`])
       await raw(url().replace('127.0.0.1', 'localhost'), { headers: { origin, cookie } });
-    await raw(url(), { headers: { origin: 'https://app.test', cookie, 'x-forwarded-host': 'app.test' } });
+    await raw(url(), { headers: { origin: 'https://app.test', cookie, 'x-forwarded-host': 'app.test, cdn.test' } });
     await raw(url(), { headers: { cookie } });
     await raw(url(), { headers: page('https://evil.test') });
     expect(errors).toEqual([]);
@@ -163,6 +163,13 @@ describe('origins', () => {
     expect(errors).toEqual(['origins: A page of https://evil.test was refused, since it brings cookies: say in "origins" which pages may']);
     expect(server.connections).toBe(6);
   });
+
+  it.each([['https://example.com/'], ['*'], ['example.com'], [''], ['https://example.com/live?x']])(
+    'that are no origins are told so: %j',
+    (origin) => {
+      expect(() => createServer({ port: 0, origins: [origin] })).toThrow(/"origins" got an object; it takes a list of origins/);
+    },
+  );
 
   it('that are all let in by name may bring cookies', async () => {
     const { errors, url } = await startServer({ origins: () => true });

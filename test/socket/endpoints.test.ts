@@ -20,6 +20,11 @@ describe('endpoints()', () => {
     expect([next(0), next(1, 'failed'), next(2, 'timeout')]).toEqual([A, B, C]);
   });
 
+  it('goes on with the next one without a rest, too', () => {
+    const { next } = choosing([A, B, C], 0);
+    expect([next(0), next(1, 'failed'), next(2, 'failed'), next(3, 'failed')]).toEqual([A, B, C, A]);
+  });
+
   it('stays with the one that was open when it is lost, for one attempt', () => {
     const { next } = choosing([A, B]);
     expect([next(0), next(1, 'closed'), next(2, 'failed')]).toEqual([A, A, B]);

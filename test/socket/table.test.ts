@@ -11,6 +11,39 @@ import { FakeSocket } from '../support/fake-socket.ts';
 
 const closes = (events: readonly Event[]) => events.filter((event) => event instanceof ReconnectingCloseEvent);
 
+describe('a socket that can be ended, as those of the ws package can', () => {
+  it('is ended 2 s after it was given up, unless it has closed by then: it would keep the process', async () => {
+    for (const closes of [true, false]) {
+      const ended: number[] = [];
+      const w = world({});
+      await w.open();
+      const first = Object.assign(w.socket, { terminate: () => void ended.push(w.clock.now()) });
+      w.ws.reconnect();
+      const at = w.clock.now();
+      await w.clock.advance(1_999);
+      if (closes) first.closed(4_001);
+      await w.clock.advance(1);
+      expect(ended).toEqual(closes ? [] : [at + 2_000]);
+    }
+  });
+
+  it('that says it is closed before close() returns is heard a task later', async () => {
+    const w = world({ startClosed: true });
+    w.ws.reconnect();
+    await w.settle();
+    const { socket } = w;
+    const close = socket.close.bind(socket);
+    socket.close = (...args) => {
+      close(...args);
+      socket.closed(1_006);
+    };
+    w.ws.close();
+    expect(w.log).toEqual([]);
+    await w.clock.advance(0);
+    expect(w.log).toEqual(['close 1006 final']);
+  });
+});
+
 describe('readyState', () => {
   it('is CONNECTING while connecting, waiting or offline, as EventSource has it', async () => {
     const { ws, page, socket: _, ...rest } = await connecting();
