@@ -251,7 +251,7 @@ describe('waking up', () => {
   });
 
   it('is not held back by what an earlier server has asked for, once there was another attempt', () => {
-    const later = (ms: number) => ({ ...moment, now: moment.now + ms, wall: moment.wall + ms });
+    const later = (ms: number) => ({ ...moment, random: 0.5, now: moment.now + ms, wall: moment.wall + ms });
     const [told] = transition(at.open, { ...events.lost, retryAfter: { ms: 600_000, spread: false } }, later(0), rules);
     const [woken] = transition(told, { type: 'wokeUp' }, later(1_000), rules);
     const [again] = transition(woken, { type: 'reconnectRequested', reason: '' }, later(2_000), rules);
