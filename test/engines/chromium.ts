@@ -39,6 +39,13 @@ class ChromiumTab extends PuppeteerTab {
     return this.#become('active');
   }
 
+  /** Sockets are left alone, pages are told. The session stays: what it says ends with it. */
+  override async roam(): Promise<void> {
+    const session = await this.#page.createCDPSession();
+    const figures = { offline: false, latency: 300, downloadThroughput: 90_000, uploadThroughput: -1 };
+    await session.send('Network.overrideNetworkState', { ...figures, connectionType: 'cellular3g' });
+  }
+
   /** A page has to be hidden before it can be frozen. */
   async #become(state: 'frozen' | 'active'): Promise<void> {
     const session = await this.#page.createCDPSession();

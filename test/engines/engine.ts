@@ -26,6 +26,8 @@ export interface Tab {
   resume(): Promise<void>;
   offline(): Promise<void>;
   online(): Promise<void>;
+  /** The network is of another kind from now on. */
+  roam(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -60,12 +60,16 @@ export function dropIn(url: string, options: ReconnectingWebSocketOptions & Dela
   socket.addEventListener('message', ({ data }) => told.push(data));
 }
 
-/** Sends the event `note` with these numbers, one every `every` milliseconds, or all in one task. */
-export function note(from: number, to: number, every = 0): void {
+/**
+ * Sends the event `note` with these numbers, one every `every` milliseconds, or all in one task.
+ *
+ * @param bytes more than 0: so large is each
+ */
+export function note(from: number, to: number, every = 0, bytes = 0): void {
   if (from === to) return;
-  client.send('note', from);
-  if (every === 0) note(from + 1, to);
-  else setTimeout(() => note(from + 1, to, every), every);
+  client.send('note', bytes > 0 ? `${from} `.padEnd(bytes, '.') : from);
+  if (every === 0) note(from + 1, to, every, bytes);
+  else setTimeout(() => note(from + 1, to, every, bytes), every);
 }
 
 /** From each such event on: seconds until a call made right then is answered, under the name of the event; what is sent in it is told to the server. */

@@ -72,6 +72,10 @@ export class PuppeteerTab implements Tab {
     return this.page.setOfflineMode(false);
   }
 
+  roam(): Promise<void> {
+    throw new Cannot('it tells no page what kind of network there is');
+  }
+
   close(): Promise<void> {
     return this.page.close();
   }

@@ -124,6 +124,10 @@ class WebKitTab implements Tab {
     throw new Cannot('its driver has no way to take a page offline');
   }
 
+  async roam(): Promise<void> {
+    throw new Cannot('it tells no page what kind of network there is');
+  }
+
   close(): Promise<void> {
     return this.#driver.closeWindow(this.#handle);
   }

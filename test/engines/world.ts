@@ -14,7 +14,7 @@ export interface World {
   server: Server;
   /** What leads to it. */
   readonly proxy: FaultProxy;
-  /** The data of every event `note`, in order. */
+  /** The data of every event `note`, in order; of those that were made large the number. */
   readonly notes: unknown[];
   /** Names of the channels that were asked for, in order. */
   readonly subscribed: string[];
@@ -36,7 +36,7 @@ export async function startWorld(options: ServerOptions = {}): Promise<World> {
       hostname: '127.0.0.1',
       onerror: (error) => errors.push(error),
       authorize: ({ action, channel }) => action !== 'subscribe' || subscribed.push(channel) > 0,
-      handlers: { methods: { echo: (params) => params }, events: { note: (data) => void notes.push(data) } },
+      handlers: { methods: { echo: (params) => params }, events: { note: (data) => void notes.push(numberIn(data)) } },
     });
     await server.listening;
     return server;
@@ -64,6 +64,8 @@ export async function startWorld(options: ServerOptions = {}): Promise<World> {
   };
   return world;
 }
+
+const numberIn = (data: unknown) => (typeof data === 'string' && data.endsWith('.') ? Number.parseInt(data, 10) : data);
 
 /** All that is served. */
 export async function pages(): Promise<Record<string, Sheet>> {

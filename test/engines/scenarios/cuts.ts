@@ -51,21 +51,30 @@ export const cuts = [
     const tab = await trial.open(world);
     await tab.evaluate((url) => window.here.connect(url), world.proxy.url('/'));
     await logged(tab, 'open new');
-    const ended = new Promise<void>((resolve) => {
-      world.proxy.onpassage = undefined;
-      const ask = setInterval(() => {
-        if (world.server.connections > 0) return;
-        clearInterval(ask);
-        resolve();
-      }, 20);
-    });
     await tab.evaluate(() => {
       addEventListener('pagehide', () => window.here.note(10, 20));
       window.here.note(0, 10);
     });
     await tab.close();
-    await ended;
+    await until('the server knows', () => world.server.connections === 0);
     deepEqual(world.notes, numbers(world.notes.length));
     trial.seen('of 10 events before a page is closed, and 10 in its pagehide, the server got', `${world.notes.length}`);
   }),
+
+  scenario(
+    'a page that is closed while its link takes nothing: the server gets a beginning of what was written, in order',
+    async (trial) => {
+      const world = await trial.world();
+      const tab = await trial.open(world);
+      await tab.evaluate((url) => window.here.connect(url), world.proxy.url('/'));
+      await logged(tab, 'open new');
+      world.proxy.up = 'stall';
+      await tab.evaluate(() => window.here.note(0, 100, 0, 10_000));
+      await tab.close();
+      world.proxy.up = 'pass';
+      await until('the server knows', () => world.server.connections === 0);
+      deepEqual(world.notes, numbers(world.notes.length));
+      trial.seen('of 100 events of 10 kB that wait when a page is closed, the server got', `${world.notes.length}`);
+    },
+  ),
 ];

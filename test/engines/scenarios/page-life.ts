@@ -36,6 +36,25 @@ async function awayAndBack(tab: Tab, world: World): Promise<void> {
     throw new Cannot('it keeps no page with a socket in its back-forward cache, and loads it again');
 }
 
+/** A page with a drop-in that is open, and that sends the name of that event when it comes. */
+async function dropInAt(trial: Trial, type: 'pageshow' | 'resume'): Promise<{ readonly world: World; readonly tab: Tab }> {
+  const world = await trial.world();
+  const tab = await trial.open(world);
+  await tab.evaluate((url) => window.here.dropIn(url), world.site.proxy.url());
+  await logged(tab, 'open');
+  await tab.evaluate((type) => {
+    const target = type === 'pageshow' ? window : document;
+    target.addEventListener(type, () => window.here.socket.send(type));
+  }, type);
+  return { world, tab };
+}
+
+async function lostNothing(tab: Tab, world: World, type: string): Promise<void> {
+  await until('the echo', () => tab.evaluate(() => window.here.told.length > 0));
+  deepEqual(world.site.server.echo.texts, [type]);
+  deepEqual(await tab.evaluate(() => window.here.log), ['open', 'close 1006 again', 'open']);
+}
+
 export const pageLife = [
   scenario('a page that comes out of the back-forward cache is connected again, and loses nothing written then', async (trial) => {
     const { world, tab } = await connected(trial);
@@ -64,6 +83,12 @@ export const pageLife = [
       deepEqual(world.notes, ['pageshow']);
     },
   ),
+
+  scenario('the drop-in in such a page is connected again, too, and loses nothing written then', async (trial) => {
+    const { world, tab } = await dropInAt(trial, 'pageshow');
+    await awayAndBack(tab, world);
+    await lostNothing(tab, world, 'pageshow');
+  }),
 
   scenario(
     'a page whose client is closed before it is left goes through the back-forward cache, and connects with reconnect()',
@@ -100,6 +125,27 @@ export const pageLife = [
       deepEqual(await tab.evaluate(() => window.here.log), ['open new', 'close 1006 again', 'open resumed']);
     },
   ),
+
+  scenario('the drop-in in a page that is frozen and resumed is connected again, too, and loses nothing written then', async (trial) => {
+    const { world, tab } = await dropInAt(trial, 'resume');
+    await tab.hide();
+    await tab.freeze();
+    await tab.show(); // which resumes it
+    await lostNothing(tab, world, 'resume');
+  }),
+
+  scenario('a page that hears of another network finds its dead link within seconds', async (trial) => {
+    const { world, tab } = await connected(trial);
+    await tab.evaluate(() => window.here.client.drained()); // without the news it would take 15 s and more: nothing waits for an answer
+    world.proxy.hole();
+    await tab.roam();
+    const since = performance.now();
+    await logged(tab, 'open resumed');
+    const took = (performance.now() - since) / 1_000;
+    ok(took < 10, `it took ${took} s`);
+    trial.measured('from the news of another network, on a dead link, to the next connection', took);
+    deepEqual(await tab.evaluate(() => window.here.log), ['open new', 'close 4000 again', 'open resumed']);
+  }),
 
   scenario(
     'a page that goes offline finds its link dead, waits, and is back when it is online, with all that was written',
