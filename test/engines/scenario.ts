@@ -32,16 +32,15 @@ export interface Trial {
   seen(what: string, words: string): void;
 }
 
-export interface Findings {
-  /** By what they are; already in words. */
-  readonly measures: Record<string, string>;
-}
-
 /** Defines a scenario. */
 export const scenario = (title: string, run: Scenario['run'], lane: Lane = 'quick'): Scenario => ({ title, lane, run });
 
-/** Runs a scenario, and puts away whatever it has used. */
-export async function attempt({ run }: Scenario, engine: Engine, measures: Findings['measures'] = {}): Promise<void> {
+/**
+ * Runs a scenario, and puts away whatever it has used.
+ *
+ * @param measures what was measured and seen is put there, in words
+ */
+export async function attempt({ run }: Scenario, engine: Engine, measures: Record<string, string> = {}): Promise<void> {
   const tabs: Tab[] = [];
   const undo: (() => unknown)[] = [];
   try {

@@ -1,6 +1,6 @@
 /** Connections that end, and what was on its way then. */
 
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { logged, numbers, scenario, until } from '../scenario.ts';
 
 const CUTS = 5;
@@ -46,7 +46,7 @@ export const cuts = [
     deepEqual(world.notes, numbers(100));
   }),
 
-  scenario('a page that is closed in the task in which it writes: the server gets a beginning of it, in order', async (trial) => {
+  scenario('a page that is closed right after it has written: the server has all of it', async (trial) => {
     const world = await trial.world();
     const tab = await trial.open(world);
     await tab.evaluate((url) => window.here.connect(url), world.proxy.url('/'));
@@ -57,7 +57,8 @@ export const cuts = [
     });
     await tab.close();
     await until('the server knows', () => world.server.connections === 0);
-    deepEqual(world.notes, numbers(world.notes.length));
+    ok(world.notes.length >= 10);
+    deepEqual(world.notes, numbers(world.notes.length)); // of those of pagehide a beginning
     trial.seen('of 10 events before a page is closed, and 10 in its pagehide, the server got', `${world.notes.length}`);
   }),
 
