@@ -11,8 +11,8 @@ const path = 'docs/failure-modes.md';
 const HEAD = ['', 'situation', 'what Holdfast does', 'shown by'];
 const ENTRIES = Array.from({ length: 61 }, (_, i) => `F${String(i + 1).padStart(2, '0')}`);
 
-/** A file and the title of a test in it; the cell is one of these, or several with a semicolon between. */
-const REFERENCE = /`(test\/[\w./-]+\.test\.ts)`: `([^`]+)`/g;
+/** A file and the title of a test or a scenario in it; the cell is one of these, or several with a semicolon between. */
+const REFERENCE = /`(test\/(?:[\w./-]+\.test|engines\/scenarios\/[\w-]+)\.ts)`: `([^`]+)`/g;
 /** What has to be said where no test shows it: that it is a gap, whose business it is, or where nobody has looked. */
 const EXCUSE = /\bnot yet\b|\bup to the (application|server|platform)\b|\bnot seen on\b/i;
 
@@ -58,9 +58,9 @@ function titlesIn(file: string): ReadonlySet<string> {
   return titles;
 }
 
-/** `it` and `test`, and what their `each` returns. */
+/** `it`, `test` and `scenario`, and what their `each` returns. */
 function isTest(callee: ts.Expression): boolean {
-  const isNamed = (node: ts.Expression) => ts.isIdentifier(node) && /^(it|test)$/.test(node.text);
+  const isNamed = (node: ts.Expression) => ts.isIdentifier(node) && /^(it|test|scenario)$/.test(node.text);
   if (!ts.isCallExpression(callee)) return isNamed(callee);
   const { expression } = callee;
   return ts.isPropertyAccessExpression(expression) && expression.name.text === 'each' && isNamed(expression.expression);
@@ -78,6 +78,12 @@ describe(path, () => {
   it.each<[string, string, RegExp?]>([
     ['a test that is there', good],
     ['two of them', `${good}; ${good}`],
+    ['a scenario', '`test/engines/scenarios/dead-links.ts`: `the drop-in with a heartbeat replaces a dead link, too`'],
+    [
+      'a scenario that is not there',
+      '`test/engines/scenarios/dead-links.ts`: `the drop-in replaces nothing`',
+      /^F07 names a test that is not in test\/engines\/scenarios\/dead-links\.ts/,
+    ],
     ['a test that is not there', good.replace('told', 'asked'), /^F07 names a test that is not in test\/core\/backoff\.test\.ts/],
     ['a group of tests', good.replace(/is not.*be/, 'clampDelay'), /^F07 names a test that is not in/],
     ['a file that is not there', good.replace('backoff', 'backon'), /^F07 names a file that does not exist/],

@@ -1,14 +1,16 @@
 /** Pages over the built bundle in a real browser, with an echo server and a fault proxy to talk to. */
 
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { type Running, startEchoServer } from './echo-server.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { findBrowser } from './find-browser.ts';
 
-const args = [
+/** How Chromium is started: without what it asks its maker for, and where root may start it, too. */
+export const args = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -36,48 +38,52 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-const PAGES: Record<string, string> = {
-  '/esm': `<script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>`,
-  '/script': '<script src="/dist/holdfast.iife.js"></script>',
-  '/csp': '<script src="/dist/holdfast.iife.js"></script>',
-  '/strict': '<script src="/dist/holdfast.iife.js" integrity="INTEGRITY"></script>',
-  '/tampered':
-    '<script src="/dist/holdfast.iife.js" integrity="sha384-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"></script>',
-  '/empty': '',
+/** What is served, by path: the body of a page, or a script. */
+export interface Sheet {
+  readonly html?: string;
+  readonly script?: string;
+  /** The Content Security Policy, where not everything is allowed. */
+  readonly policy?: string;
+}
+
+const PAGES: Record<string, Sheet> = {
+  '/esm': { html: `<script type="module">import * as Holdfast from '/dist/index.js'; window.Holdfast = Holdfast;</script>` },
+  '/script': { html: '<script src="/dist/holdfast.iife.js"></script>' },
+  '/csp': { html: '<script src="/dist/holdfast.iife.js"></script>', policy: "connect-src 'self'" },
+  '/strict': {
+    html: '<script src="/dist/holdfast.iife.js" integrity="INTEGRITY"></script>',
+    policy:
+      "default-src 'none'; script-src 'self'; connect-src ws:; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'",
+  },
+  '/tampered': { html: `<script src="/dist/holdfast.iife.js" integrity="sha384-${'A'.repeat(64)}"></script>` },
+  '/empty': { html: '' },
 };
 
-/** What the pages may do, where that is not everything. */
-const POLICIES: Record<string, string> = {
-  '/csp': "connect-src 'self'",
-  '/strict':
-    "default-src 'none'; script-src 'self'; connect-src ws:; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'",
-};
-
-/** Serves the pages and what is in `dist`. */
-export async function serveSite(): Promise<Site> {
+/** Serves the pages and what is in `dist`, and what else it is given; with a certificate over https. */
+export async function serveSite(more: Record<string, Sheet> = {}, certificate?: { key: string; cert: string }): Promise<Site> {
   const server = await startEchoServer();
   const proxy = await FaultProxy.start(server.port);
-  const http = createServer(async (request, response) => {
+  const answer: RequestListener = async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const page = PAGES[pathname];
-    if (page !== undefined) {
+    const sheet = more[pathname] ?? PAGES[pathname];
+    if (sheet?.policy) response.setHeader('content-security-policy', sheet.policy);
+    if (sheet?.html !== undefined) {
       response.setHeader('content-type', 'text/html');
-      const policy = POLICIES[pathname];
-      if (policy) response.setHeader('content-security-policy', policy);
       const { 'holdfast.iife.js': hash } = JSON.parse(await readFile('dist/integrity.json', 'utf8'));
-      response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${page.replace('INTEGRITY', hash)}`);
+      response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${sheet.html.replace('INTEGRITY', hash)}`);
       return;
     }
-    const file = await readFile(`.${pathname}`).catch(() => undefined);
+    const file = sheet?.script ?? (await readFile(`.${pathname}`).catch(() => undefined));
     response.setHeader('content-type', 'text/javascript');
-    response.writeHead(file ? 200 : 404).end(file);
-  });
+    response.writeHead(file === undefined ? 404 : 200).end(file);
+  };
+  const http = certificate ? createSecureServer(certificate, answer) : createServer(answer);
   await new Promise<void>((resolve) => http.listen(0, resolve));
   const { port } = http.address() as AddressInfo;
   return {
     server,
     proxy,
-    url: (path, host = '127.0.0.1') => `http://${host}:${port}${path}`,
+    url: (path, host = '127.0.0.1') => `http${certificate ? 's' : ''}://${host}:${port}${path}`,
     async stop() {
       http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));
