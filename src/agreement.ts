@@ -13,11 +13,11 @@ import type { Loss } from './core/state.ts';
 import { type Auth, Credentials } from './credentials.ts';
 import { ClosedError, ProtocolError, type UnauthorizedError } from './errors.ts';
 import type { HandshakeSocket } from './handshake.ts';
-import { ACK_WITHIN, type Way } from './line.ts';
+import type { Way } from './line.ts';
 import { Refresh } from './refresh.ts';
 import { guarded } from './report.ts';
 import type { Bye, Declaration } from './wire/frames.ts';
-import { type Opened, PATIENCE } from './wire/protocol.ts';
+import { ACK_WITHIN, type Opened, PATIENCE } from './wire/protocol.ts';
 
 /** What an agreement needs of its client. */
 export interface AgreementHost {

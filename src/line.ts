@@ -10,6 +10,7 @@ import { MessageTooLargeError, ProtocolError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { bytesOf, type Message, type Payload } from './wire/codec.ts';
 import type { Outgoing } from './wire/frames.ts';
+import { ACK_WITHIN } from './wire/protocol.ts';
 
 /** What a line needs of its end. */
 export interface LineHost {
@@ -47,8 +48,6 @@ interface Parked {
 
 /** What makes room, or stops what takes it. */
 const URGENT: readonly string[] = ['cancel', 'credit', 'grant'];
-/** An acknowledgement is not put off for longer than this; milliseconds. */
-export const ACK_WITHIN = 1_000;
 /** What a frame costs on the wire beside its payload and names, at most; in memory too. */
 const FRAME_COST = 128;
 

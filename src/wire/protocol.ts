@@ -185,6 +185,8 @@ export interface EndingRuling {
 
 /** Close codes that a client sends, whatever the protocol: the opening took too long; a message made no sense; a number was missing. */
 export const HANDSHAKE_TIMEOUT = 4002;
+/** An acknowledgement is not put off for longer than this; milliseconds. */
+export const ACK_WITHIN = 1_000;
 /** A server waits for so many times `heartbeat.timeout` before it gives a client up: its page may have a long task to do. */
 export const PATIENCE = 4;
 export const UNDECODABLE = 4003;

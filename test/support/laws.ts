@@ -57,7 +57,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'wire/',
     'event-target.ts',
   ],
-  'agreement.ts': ['address.ts', 'auth-place.ts', 'credentials.ts', 'refresh.ts', 'line.ts', 'errors.ts', 'report.ts', 'wire/'],
+  'agreement.ts': ['address.ts', 'auth-place.ts', 'credentials.ts', 'refresh.ts', 'errors.ts', 'report.ts', 'wire/'],
   'calling.ts': ['client-options.ts', 'wire/'],
   'draining.ts': [],
   'conversation.ts': [
