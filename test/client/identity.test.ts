@@ -1,11 +1,14 @@
 /** Who a client speaks for: fresh credentials on a live connection, and another user in the place of the one before. */
 
 import { describe, expect, it } from 'vitest';
+import { Client } from '../../src/client.ts';
 import { ClosedError, UnauthorizedError } from '../../src/errors.ts';
 import { presence } from '../../src/presence.ts';
 import type { HostOptions } from '../../src/server/options.ts';
 import { stream } from '../../src/stream.ts';
 import { odd } from '../support/face.ts';
+import { settled } from '../support/fake-clock.ts';
+import { FakeSocket } from '../support/fake-socket.ts';
 import { type Pair, pair } from '../support/link.ts';
 import { hello, says } from './support.ts';
 
@@ -190,24 +193,34 @@ describe('auth', () => {
     expect(p.clock.pending).toBe(0);
   });
 
-  it('that comes too late for another user is not heard, while the socket is still opening', async () => {
-    let late = (_token: string) => {};
-    const p = pair({
-      auth: () =>
-        new Promise((resolve) => {
-          late = resolve;
-        }),
+  it('of nobody, whose address comes too late, is not heard while the socket of the next one is opening', async () => {
+    let late = (_url: string) => {};
+    let asked = 0;
+    const slow = new Promise<string>((resolve) => {
+      late = resolve;
     });
-    await p.settle();
-    const ida = late;
-    p.reachable = false;
-    p.client.setAuth(() => 'bob');
-    await p.settle();
-    ida('ida');
-    await p.settle();
-    p.socket.accept(p.host as never);
-    await p.settle();
-    expect(hello(p)?.['auth']).toBe('bob');
+    const sockets: FakeSocket[] = [];
+    const client = new Client(() => (asked++ === 0 ? slow : 'wss://example.test/'), {
+      createSocket: (...args) => {
+        const socket = new FakeSocket(...args);
+        sockets.push(socket);
+        return socket;
+      },
+    });
+    const settle = async () => {
+      for (let i = 0; i < 20; i++) await settled();
+    };
+    await settle();
+    client.setAuth(() => 'bob');
+    await settle();
+    late('wss://example.test/');
+    await settle();
+    sockets[0]?.accepts();
+    await settle();
+    expect(sockets).toHaveLength(1);
+    expect(JSON.parse(String(sockets[0]?.sent[0]))).toMatchObject({ type: 'hello', auth: 'bob' });
+    void client.close();
+    sockets[0]?.closed();
   });
 
   it('has its own time, and is told when it is over', async () => {
