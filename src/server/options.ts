@@ -95,7 +95,7 @@ export interface ServerLimits {
   readonly message: number;
   /**
    * Events, calls, publishes and presences of one client a second, on average; more is close code 4429. Clients do not know it: leave room
-   * for what comes out of an outbox after an outage. What is written again after a cut does not count, nor do items of uploads.
+   * for what comes out of an outbox after an outage. What is written again after a cut has the same rate once more; items of uploads do not count.
    * @default Infinity
    */
   readonly rate: number;

@@ -52,6 +52,45 @@ describe('how it compares', () => {
   });
 });
 
+describe('how soon it is back', () => {
+  const { head, rows: body } = tableUnder('README.md', 'How soon it is back');
+  const measured = tablesOf('bench/RECOVERY.md').flatMap(({ head, rows }) =>
+    rows.flatMap(([row = '', ...cells]) => cells.map((cell, i) => ({ row, column: head[i + 1] ?? '', cell }))),
+  );
+  const columns: Record<string, RegExp> = {
+    partysocket: /^partysocket [\d.]+$/,
+    'socket.io-client': /^socket\.io-client [\d.]+$/,
+    centrifuge: /^centrifuge [\d.]+$/,
+    'drop-in, with heartbeat': /^Holdfast `ReconnectingWebSocket` [\d.]+<br>`heartbeat/,
+    '`Client`': /^Holdfast `Client` [\d.]+$/,
+  };
+  const rows: Record<string, string> = {
+    'its link goes dead, a message every second': 'the link goes dead, a message every second',
+    'its link goes dead, nothing is written': 'the link goes dead, nothing is written',
+    'its link is dead, and the page hears `online`': 'the link goes dead, 3 s later the page hears',
+    'its link died while the page was hidden': 'the link goes dead while the page is hidden',
+    'the page was frozen for 30 s': 'the page is hidden and frozen',
+    'the page comes out of the back-forward cache': 'the user goes to another page',
+    'the computer slept, and its link is dead': 'the computer sleeps for 45 s, the link goes dead',
+    'the server was away for 5 s': 'the server restarts, away for 5 s',
+    'for 30 s no upgrade was answered': 'the link is cut, and for 30 s no upgrade',
+  };
+  const cells = body.flatMap(([row = '', ...texts]) => texts.map((text, i) => [row, head[i + 1] ?? '', text] as const));
+
+  it('has all its rows and columns', () => {
+    expect(head.slice(1)).toEqual(Object.keys(columns));
+    expect(body.map(([row]) => row)).toEqual(Object.keys(rows));
+    expect(cells).toHaveLength(45);
+  });
+
+  it.each(cells)('%s, %s: %s', (row, column, text) => {
+    const found = measured.filter((each) => each.row.startsWith(rows[row] ?? '?') && columns[column]?.test(each.column));
+    expect(found).toHaveLength(1);
+    expect(found[0]?.cell.startsWith(text)).toBe(true);
+    expect(text).toMatch(/^(not within \d+ s|\d+\.\d s)$/);
+  });
+});
+
 describe('the first lines', () => {
   const [results] = tablesOf('bench/RESULTS.md');
   const result = (name: string) => results?.rows.find(([row]) => row?.includes(name)) ?? [];
