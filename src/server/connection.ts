@@ -56,6 +56,8 @@ export interface ConnectionHost {
   newClient(principal: unknown, request: PeerRequest): ServerClient;
   /** Who a principal is, whichever object says so. */
   identityOf(principal: unknown): string;
+  /** The same, for the client; undefined where it cannot be told from others, which matters to its sessions, and is reported there. */
+  knownAs(principal: unknown): string | undefined;
   /** Asks for a channel; `join` makes the subscription live, in the same step in which the client is told. */
   subscribe(connection: ServerConnection, declaration: Declaration): Admission | Promise<Admission>;
   /** The client wants a channel no more. */
@@ -411,6 +413,7 @@ export class ServerConnection {
       add: (message, bytes) => this.#outbound.add(message, bytes),
     };
     const grant = client.attach(this, principal, way, goesOn ? hello.resume : undefined);
+    const identity = principal === undefined ? undefined : this.#host.knownAs(principal);
     const error = this.write({
       type: 'welcome',
       version: Math.min(VERSION, hello.version),
@@ -421,7 +424,7 @@ export class ServerConnection {
       ...grant,
       idempotency: settings.broker.idempotency,
       ...(typeof found === 'string' && { error: { code: found } }),
-      ...(principal !== undefined && { identity: digest(this.#host.identityOf(principal)) }),
+      ...(identity !== undefined && { identity: digest(identity) }),
       ...(told.length > 0 && { subscriptions: told.map(({ result }) => result) }),
     });
     if (error) return this.leaveWith(Close.TOO_LARGE, 'the client does not take a welcome');

@@ -118,6 +118,13 @@ export class Host<C extends Contract = Anything> {
     this.#connectionHost = {
       ...shared,
       authenticate: (token, request) => authenticate?.(token, request),
+      knownAs: (principal) => {
+        try {
+          return String((identityOf ?? nameOfPrincipal)(principal));
+        } catch {
+          return undefined;
+        }
+      },
       // Where nobody can say until when, it is over: that was reported.
       expiresAt: (principal) => this.#guard('expiresAt', () => epoch(expiresAt?.(principal)) ?? Infinity) ?? -Infinity,
       newClient: (principal, request) => new ServerClient(`${++this.#lastId}`, principal, request, clientHost),
