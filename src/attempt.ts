@@ -127,7 +127,7 @@ export class Attempt {
 
   #deafen(socket: WebSocketLike & { terminate?(): void }): void {
     const { clock } = this.#host;
-    const end = socket.terminate && clock.setTimeout(() => guarded(() => socket.terminate?.()), LINGER);
+    const end = socket.terminate && socket.readyState !== CLOSED && clock.setTimeout(() => guarded(() => socket.terminate?.()), LINGER);
     socket.onmessage = null;
     socket.onclose = () => clock.clearTimeout(end);
     socket.onerror = () => {}; // dropped before it was listened to: the `ws` package throws at an error that nobody hears

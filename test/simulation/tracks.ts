@@ -6,6 +6,8 @@ import type { Member } from '../../src/wire/frames.ts';
 
 /** How long a client may be away and is still there; milliseconds. */
 export const GRACE = 10_000;
+/** What adding up fractions of milliseconds comes to. */
+const ROUNDING = 0.001;
 /** How late a store may know that it is not; milliseconds. */
 const LATE = 500;
 
@@ -86,6 +88,6 @@ export class Tracks {
     if (!track) return this.#host.violated(`member ${id} is gone, of a client that nobody knows`);
     if (!track.client.isOpen) return;
     const away = track.confirmed ? 0 : this.#host.now() - track.lostAt;
-    if (away < GRACE) this.#host.violated(`member ${id} is gone, and was away for ${away} ms only`);
+    if (away < GRACE - ROUNDING) this.#host.violated(`member ${id} is gone, and was away for ${away} ms only`);
   }
 }

@@ -27,6 +27,16 @@ describe('a socket that can be ended, as those of the ws package can', () => {
     }
   });
 
+  it('leaves no timer behind where it has closed', async () => {
+    const w = world({});
+    await w.open();
+    Object.assign(w.socket, { terminate: () => {} });
+    w.ws.close();
+    w.socket.closed(1_000);
+    await w.clock.advance(0);
+    expect([w.ws.state.status, w.clock.pending]).toEqual(['closed', 0]);
+  });
+
   it('that says it is closed before close() returns is heard a task later', async () => {
     const w = world({ startClosed: true });
     w.ws.reconnect();
