@@ -33,7 +33,7 @@ async function serve(): Promise<Backend> {
       if (action === 'publish' && channel === NOTES) note(data);
       return true;
     },
-    authenticate: () => backend.welcomed(), // for every connection: a client that comes back is not a new one
+    authenticate: () => void backend.welcomed(), // for every connection: a client that comes back is not a new one
   });
   const backend: Backend = {
     ...house,

@@ -107,8 +107,8 @@ closes; the drop-in sends text and bytes, is refused, sent away, and closed whil
 |---|---|---|---|---|
 ${rows.map(({ version, sockets, talked, lingered, dead }) => `| ${version} | ${sockets} | ${talked} | ${lingered} | ${dead} |`).join('\n')}
 
-On a dead link \`close()\` is over after \`closeTimeout\`, and its socket waits on for an answer of the server: that of \`ws\` as long as its option
-\`closeTimeout\` says, Node's own for as long as the system keeps the connection. A process that has to end then calls \`process.exit()\`.
+On a dead link \`close()\` is over after \`closeTimeout\`. Its socket waits on for an answer of the server: that of \`ws\` is ended after 2 s, Node's own
+cannot be ended, and goes with the connection. A process that has to end then calls \`process.exit()\`.
 
 ## Service workers
 
