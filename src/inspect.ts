@@ -276,7 +276,7 @@ class Observation implements Inspector, Tap {
  *
  * @example
  * const inspector = inspect(client, { logger: console });
- * button.addEventListener('click', () => fetch('/reports', { method: 'POST', body: JSON.stringify(inspector) }));
+ * document.querySelector('button')?.addEventListener('click', () => fetch('/reports', { method: 'POST', body: JSON.stringify(inspector) }));
  */
 export function inspect(target: Pick<Client, 'state'> | ReconnectingWebSocket, options: InspectOptions = {}): Inspector {
   const { limit = 500, logger } = options;

@@ -192,8 +192,8 @@ everyBlockIsRun('docs/recipes.md', {
     server.clients[0]?.close();
     await heard(client, 'open');
     expect(seen).toEqual([
-      [undefined, '/live?ticket=t%201'],
-      [undefined, '/live?ticket=t%202'],
+      [undefined, '/live?ticket=t+1'],
+      [undefined, '/live?ticket=t+2'],
     ]);
     expect(fetch.mock.calls[0]).toEqual(['/ticket', { signal: expect.any(AbortSignal) }]);
   },

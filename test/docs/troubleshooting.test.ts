@@ -94,7 +94,7 @@ async function inPair(deed: (p: Pair) => unknown, ...options: Parameters<typeof 
 
 const never = () => new Promise<never>(() => {});
 const fails = (w: World) => w.socket.fails();
-const blocked = { readyState: 3, close: () => {} };
+const blocked = { send: () => {}, readyState: 3, close: () => {} };
 
 /** What is due now happens. */
 const atOnce = ({ clock }: World | Pair) => clock.advance(0);
