@@ -7,11 +7,12 @@ import { HoldfastError } from './errors.ts';
 
 /**
  * Puts credentials into the address of an attempt: {@link inQuery}, {@link inSubprotocol}, or a function of yours, which is given the URL and
- * the subprotocols, and what `auth` gave, and returns the ones to connect with.
+ * the subprotocols, and what `auth` gave, and returns the ones to connect with. Where it throws, or returns what is no such address, the attempt
+ * has failed (AUTH_FAILED). Without credentials (`undefined`, `null`) it is not asked.
  */
 export type AuthPlace = (address: Address, credentials: unknown) => Address;
 
-/** The address with the credentials in it. Throws AUTH_FAILED or ADDRESS_INVALID where that is none, and quotes nothing: there are secrets in it. */
+/** The address with the credentials in it. Throws AUTH_FAILED where that is none, and quotes nothing of it: there are secrets in it. */
 export function placed(place: AuthPlace, address: Address, credentials: unknown): Address {
   try {
     const { url, protocols } = place(address, credentials);

@@ -51,10 +51,15 @@ async function dropIn() {
   return { heard, log, wasClean, buffered: socket.bufferedAmount };
 }
 
+/** Until the socket is there; it gets no answer. */
+async function opening(socket) {
+  while (socket.state.phase !== 'opening') await new Promise((resolve) => socket.addEventListener('statechange', resolve, { once: true }));
+}
+
 /** Whether listeners hear of the end before `close()` returns, which no browser does: who listens after `close()` would miss it. */
 async function isHeardWithinClose() {
   const socket = new ReconnectingWebSocket(`${echo}/stall`, options);
-  await new Promise((resolve) => setTimeout(resolve, 100)); // the socket is there, and gets no answer
+  await opening(socket);
   let isClosing = true;
   const within = new Promise((resolve) => socket.addEventListener('close', () => resolve(isClosing)));
   socket.close();
@@ -77,7 +82,10 @@ const seen = {
   dropIn: await dropIn(),
   refused: await fate('/status/503'),
   sentAway: await fate('/close/4001?reason=go'),
-  closedWhileConnecting: await fate('/stall', (socket) => setTimeout(() => socket.close(3002), 100)),
+  closedWhileConnecting: await fate('/stall', async (socket) => {
+    await opening(socket);
+    socket.close(3002);
+  }),
   heardWithinClose: await isHeardWithinClose(),
 };
 console.log(JSON.stringify(seen));
