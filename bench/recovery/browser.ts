@@ -10,20 +10,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CDPSession, chromium, type Page } from 'playwright-core';
-import { findBrowser } from '../../test/support/find-browser.ts';
+import { CHROMIUM_FLAGS, findBrowser } from '../../test/support/find-browser.ts';
 import { bundle, type Peer } from './peers.ts';
 
-const ARGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--remote-debugging-port=0',
-];
+const ARGS = ['--headless=new', ...CHROMIUM_FLAGS, '--remote-debugging-port=0'];
 
 /** Serves the page of each peer under its id. */
 export async function serveSite(peers: readonly Peer[]): Promise<{ address(host: string, path: string): string; stop(): void }> {

@@ -173,7 +173,7 @@ describe.each([
     await unmount(page);
     await until(() => expect([counted.open, counted.server.connections, counted.server.clients.length]).toEqual([0, 0, 0]));
     expect(await counted.server.members('room:kelp')).toEqual([]);
-    expect(await readyStates(page)).toEqual([WebSocket.CLOSED]);
+    await until(async () => expect(await readyStates(page)).toEqual([WebSocket.CLOSED]));
     expect(counted.upgrades).toBe(1);
   });
 });

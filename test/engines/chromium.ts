@@ -4,8 +4,7 @@
  */
 
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { findBrowser } from '../support/find-browser.ts';
-import { args } from '../support/pages.ts';
+import { CHROMIUM_FLAGS, findBrowser } from '../support/find-browser.ts';
 import type { Launcher } from './engine.ts';
 import { engineOf, PuppeteerTab } from './puppeteer.ts';
 
@@ -17,7 +16,13 @@ export const chromium: Launcher = {
   async launch() {
     const executablePath = findBrowser();
     if (!executablePath) throw new Error('no browser: run `npm test`, which gets one');
-    const browser = await puppeteer.launch({ executablePath, headless: true, args, ignoreDefaultArgs: UNTRUE, acceptInsecureCerts: true });
+    const browser = await puppeteer.launch({
+      executablePath,
+      headless: true,
+      args: [...CHROMIUM_FLAGS],
+      ignoreDefaultArgs: UNTRUE,
+      acceptInsecureCerts: true,
+    });
     const version = (await browser.version()).replace(/^\w+\//, '');
     return engineOf(browser, 'Chromium', version, (page, whole) => new ChromiumTab(page, whole));
   },

@@ -5,6 +5,17 @@ import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { chromium } from 'playwright-core';
 
+/** What a Chromium that is driven by a program does without: a sandbox, which root has none of, a screen, and talks of its own. */
+export const CHROMIUM_FLAGS: readonly string[] = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
 /** The variables that have a say. */
 export interface Environment {
   readonly CHROME_PATH?: string | undefined;

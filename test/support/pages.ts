@@ -7,24 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { type Running, startEchoServer } from './echo-server.ts';
 import { FaultProxy } from './fault-proxy.ts';
-import { findBrowser } from './find-browser.ts';
-
-/** How Chromium is started: without what it asks its maker for, and where root may start it, too. */
-export const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { CHROMIUM_FLAGS, findBrowser } from './find-browser.ts';
 
 /** Starts the installed browser. With the back-forward cache, which Playwright switches off unless told not to. */
 export async function launch(): Promise<Browser> {
   const executablePath = findBrowser();
   if (!executablePath) throw new Error('no browser: run `npm test`, which gets one');
-  return chromium.launch({ executablePath, args, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  return chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS], ignoreDefaultArgs: ['--disable-back-forward-cache'] });
 }
 
 export interface Site {
