@@ -21,7 +21,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['test/{e2e,types,package,docs,chaos,environments}/**/*.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 180_000, // ten thousand kills take a minute where four others want the same core
           execArgv: ['--expose-gc'],
         },
       },

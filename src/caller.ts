@@ -22,6 +22,7 @@ import type { Capabilities } from './wire/protocol.ts';
  * - `refused`: the server said no
  * - `session-lost`: it was written, the session was lost before the server had acknowledged it, and `unacknowledged` says `drop`: it may
  *   have arrived or not
+ * - `poison`: five sessions in a row were lost when it was written, the last three with nothing else on its way: whoever reads it breaks
  */
 export type DropCause =
   | 'overflow'
@@ -32,7 +33,8 @@ export type DropCause =
   | 'unsupported'
   | 'volatile'
   | 'refused'
-  | 'session-lost';
+  | 'session-lost'
+  | 'poison';
 
 /** What is to be written: the frame is made at that moment, since only then its id and the time left are known. */
 export interface Posting {

@@ -4,6 +4,7 @@
  */
 
 import type { Posting } from './caller.ts';
+import { GIVEN_UP } from './core/suspects.ts';
 import { ProtocolError, SessionLostError } from './errors.ts';
 import { GapError, Line, type LineHost, type Way } from './line.ts';
 import type { Numbered, Resume, ServerFrame } from './wire/frames.ts';
@@ -19,6 +20,8 @@ export interface SessionHost extends LineHost {
   acknowledged(): void;
   /** Nothing that was asked will be answered. Returns what is to be asked once more, if anything may be, in order. */
   lost(mayAsk: boolean): readonly Posting[];
+  /** Whether what was not acknowledged is to blame for the end of this session and those before, and is not to be written again. */
+  convicts(posting: Posting): boolean;
   /** Puts back into the outbox what was written, ahead of everything, in this order. */
   readmit(postings: readonly Posting[]): void;
   /** Who was there is somebody else now: what waits, and what is shown of them, is not theirs. */
@@ -126,8 +129,10 @@ export class ClientSession {
     const lost = new SessionLostError('The session was lost before it was acknowledged: it may have arrived or not', true);
     const back: Posting[] = [];
     for (const posting of [...asked.filter((each) => !known.has(each)), ...unacknowledged]) {
-      if (again.has(posting) || (posting.kind === 'event' && mayAsk && host.resends)) back.push(posting);
-      else if (posting.kind === 'event') host.later(() => posting.dropped('session-lost', lost));
+      if (again.has(posting) || (posting.kind === 'event' && mayAsk && host.resends)) {
+        if (known.has(posting) && host.convicts(posting)) host.later(() => posting.dropped('poison', poisoned()));
+        else back.push(posting);
+      } else if (posting.kind === 'event') host.later(() => posting.dropped('session-lost', lost));
     }
     host.readmit(back);
   }
@@ -170,4 +175,8 @@ export class ClientSession {
     this.#host.use(undefined);
     return line?.end() ?? [];
   }
+}
+
+function poisoned(): SessionLostError {
+  return new SessionLostError(`The session was lost ${GIVEN_UP} times in a row when it was written, and it is given up`, true);
 }

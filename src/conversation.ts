@@ -97,6 +97,7 @@ export class Conversation {
           this.#traffic.bytesSent += bytes;
           this.#connection.wrote(bytes, owes);
         },
+        ask: () => queueMicrotask(() => this.isOpen && guarded(() => this.#ping())),
       },
       settings.outbox,
     );
@@ -107,6 +108,7 @@ export class Conversation {
       wake: () => this.#transmitter.wake(),
       use: (line) => this.#transmitter.use(line),
       acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
+      convicts: (posting) => this.#transmitter.convicts(posting),
       readmit: (postings) => this.#transmitter.readmit(postings),
       replaced: () => {
         const error = signedOut();
@@ -355,6 +357,7 @@ export class Conversation {
       case 'pong':
         if (typeof frame.nonce === 'number' && frame.nonce !== this.#nonce) break; // the answer to an earlier one
         this.confirmation.ponged();
+        this.#transmitter.proved();
         return true;
       case 'response':
         this.#caller.response(frame.id, frame.result);

@@ -5,6 +5,7 @@
 
 import type { Posting, Waiting } from './caller.ts';
 import { type Dropped, type Entry, Outbox, type OutboxLimits } from './core/outbox.ts';
+import { Suspects } from './core/suspects.ts';
 import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, SessionLostError, UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { OPEN, type WebSocketLike } from './io/web-socket.ts';
@@ -29,6 +30,8 @@ export interface TransmitterHost {
    * @param owes whether the server will show that it has received it
    */
   sent(bytes: number, owes: boolean): void;
+  /** Asks the server for a sign of life, when nothing is under way. */
+  ask(): void;
 }
 
 /** Bytes that may wait in the socket before the outbox is held back. */
@@ -54,6 +57,7 @@ export class Transmitter {
   #line: Line | undefined;
   /** What is in the outbox again: it had been written in a session that was lost. */
   readonly #readmitted = new Map<Posting, Entry<Posting>>();
+  readonly #suspects = new Suspects<Posting>();
   #scheduled = false;
   /** Whether something is written that the user has posted. */
   #owes = false;
@@ -85,6 +89,7 @@ export class Transmitter {
     this.#limit = limit;
     this.#batch = batch;
     this.#paused = false;
+    this.#suspects.opened();
     return { limit, window, add: (message, bytes) => batch.add(message, bytes) };
   }
 
@@ -93,8 +98,17 @@ export class Transmitter {
     this.#line = line;
   }
 
+  /**
+   * What was written in a session that is lost, and not acknowledged, is to be written again. True when it is to be given up instead: it is to
+   * blame, as far as one can know.
+   */
+  convicts(posting: Posting): boolean {
+    return this.#suspects.lost(posting);
+  }
+
   /** Puts back what was written in a session that was lost: ahead of everything that waits, of what has come back before too. */
   readmit(postings: readonly Posting[]): void {
+    this.#suspects.ended();
     const before = [...this.#readmitted];
     for (const [posting, entry] of before) {
       this.#outbox.remove(entry);
@@ -206,7 +220,7 @@ export class Transmitter {
   #fill(drops: (() => void)[], room: number): boolean {
     let isHeld = false;
     const fits = ({ value, bytes }: Entry<Posting>) => {
-      if (!this.#hasRoom(value, bytes)) return false;
+      if (!this.#hasRoom(value, bytes) || !this.#mayTry(value)) return false;
       isHeld = this.#batch.bytes >= room;
       return !isHeld;
     };
@@ -291,6 +305,32 @@ export class Transmitter {
     const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
     else if (!line) posting.sent();
+    else if (this.#canProve && this.#suspects.wrote(posting)) this.#prove();
+  }
+
+  /** Where it may be to blame for the end of sessions, not before the server has shown that it lives. */
+  #mayTry(posting: Posting): boolean {
+    if (!this.#canProve || this.#suspects.mayWrite(posting, this.#isQuiet)) return true;
+    this.#prove();
+    return false;
+  }
+
+  /** Whether the server can show that it lives, and how far it is. */
+  get #canProve(): boolean {
+    return this.#line !== undefined && this.#host.protocol.pings;
+  }
+
+  get #isQuiet(): boolean {
+    return this.#line?.unacknowledged.frames === 0;
+  }
+
+  #prove(): void {
+    if (this.#suspects.asks()) this.#host.ask();
+  }
+
+  /** The server lives, and has what it says that it has. */
+  proved(): void {
+    if (this.#suspects.proved(this.#isQuiet)) this.wake();
   }
 
   #hasRoom({ volatile }: Posting, bytes: number): boolean {

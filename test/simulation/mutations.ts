@@ -534,4 +534,23 @@ export const mutations: readonly Mutation[] = [
     find: '  remove(one: Presence<T>): void {\n    this.#shown.delete(one);\n    this.#schedule();',
     replace: '  remove(one: Presence<T>): void {\n    this.#shown.delete(one);\n    this.#tell();',
   },
+  {
+    breaks: 'poison: what has ended five sessions is given up',
+    file: 'core/suspects.ts',
+    find: 'return after >= GIVEN_UP;',
+    replace: 'return after > GIVEN_UP;',
+  },
+  {
+    breaks: 'poison: what is not written alone is not to blame',
+    file: 'core/suspects.ts',
+    find: 'const after = before < SUSPECT || message === this.#trial ? before + 1 : before;',
+    replace: 'const after = before + 1;',
+    and: [
+      {
+        file: 'core/suspects.ts',
+        find: "    if (this.#trial) return false;\n    return !this.#isSuspect(message) || (this.#proof === 'given' && isQuiet);",
+        replace: '    return isQuiet || !isQuiet;',
+      },
+    ],
+  },
 ];

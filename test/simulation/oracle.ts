@@ -7,6 +7,8 @@
 interface Upward {
   readonly id: number;
   readonly how: string;
+  /** Processes of the server that it has ended. */
+  deaths: number;
   /** The client said that it will not be sent. */
   dropped: boolean;
   /** The client said that the server has it, or that nobody will know. */
@@ -59,6 +61,8 @@ interface StreamLog {
   end: string | undefined;
 }
 
+/** Processes of the server that a message may end. */
+const DEATHS = 5;
 /** Messages of a channel that the server keeps. */
 const HISTORY = 100;
 
@@ -103,12 +107,21 @@ export class Oracle {
   }
 
   sent(id: number, how: string): void {
-    this.#upward.set(id, { id, how, dropped: false, receipt: undefined, handled: [] });
+    this.#upward.set(id, { id, how, deaths: 0, dropped: false, receipt: undefined, handled: [] });
   }
 
-  dropped(id: number): void {
+  /** A process of the server has read it, and has died of it. */
+  killed(id: number): void {
+    const message = this.#upward.get(id);
+    if (!message) return this.#violated(`event ${id} has killed, and was never sent`);
+    if (message.dropped) this.#violated(`event ${id} was reported as dropped, and then killed`);
+    if (++message.deaths > DEATHS) this.#violated(`event ${id} has killed ${message.deaths} times`);
+  }
+
+  dropped(id: number, reason?: string): void {
     const message = this.#upward.get(id);
     if (!message) return this.#violated(`event ${id} was dropped, and never sent`);
+    if (reason === 'poison' && message.deaths === 0) this.#violated(`event ${id} was dropped as poison, and is innocent`);
     if (message.dropped) this.#violated(`event ${id} was reported as dropped twice`);
     message.dropped = true;
     if (message.handled.length > 0) this.#violated(`event ${id} was handled, and then reported as dropped`);

@@ -8,6 +8,8 @@ type Method = 'add' | 'slow' | 'throws' | 'never' | 'missing';
 
 export type Step = { readonly at: number } & (
   | { readonly do: 'send'; readonly count: number; readonly how: 'plain' | 'volatile' | 'ttl' | 'key' | 'priority' }
+  /** An event that ends the process of the server which reads it, each time; another one starts after `for` milliseconds. */
+  | { readonly do: 'poison'; readonly for: number }
   | { readonly do: 'call'; readonly method: Method; readonly idempotent: boolean; readonly abortAfter?: number }
   | { readonly do: 'publish'; readonly count: number; readonly idempotent: boolean }
   | { readonly do: 'stream'; readonly count: number; readonly cursors: boolean; readonly buffer: number; readonly breakAfter?: number }
@@ -73,6 +75,7 @@ export function write(random: Random): Step[] {
   if (random.chance(0.1)) steps.push(...lateHello(random.between(0, TROUBLE - 10_000)));
   if (random.chance(0.05)) steps.push(...parting(random.between(0, TROUBLE - 6_000)));
   if (random.chance(0.1)) steps.push(...restless(random.between(0, TROUBLE - 1_000), random.between(0, 1)));
+  if (random.chance(0.08)) steps.push({ at: random.between(0, TROUBLE), do: 'poison', for: random.between(0, 3_000) });
   return steps.sort((a, b) => a.at - b.at);
 }
 

@@ -93,6 +93,7 @@ class World {
   #auth = { client: 0, server: 0, fails: false };
   /** Whether the credentials of the client are good for a while only; else for ever. */
   readonly #expires: boolean;
+  #isHealed = false;
   #ids = 0;
   /** Processes of the server so far. */
   #servers = 0;
@@ -194,7 +195,9 @@ class World {
     const random = this.#random.fork();
     const createId = () => `${Math.floor(random.next() * 2 ** 48)}`;
     const broker = this.#company.broker(clock, createId);
-    broker.subscribe('talk', ({ payload }) => this.#oracle.executed((decodePayload(payload) as { call: string }).call, generation));
+    broker.subscribe('talk', ({ payload }) => {
+      if (!clock.isFrozen) this.#oracle.executed((decodePayload(payload) as { call: string }).call, generation);
+    });
     const host: Host = new Host({
       broker,
       clock,
@@ -214,13 +217,18 @@ class World {
       handlers: {
         events: {
           note: (data, { client }) => {
-            const { id } = data as { id: number };
+            if (clock.isFrozen) return; // dead, of what came before it in the message
+            const { id, poison } = data as { id: number; poison?: number };
+            if (poison !== undefined && !this.#isHealed) return this.#poisoned(id, poison);
             this.#log(`server handles ${id}`);
             this.#oracle.handled(id, `${generation}.${client.id}`);
             this.#disturb('server', client);
           },
         },
-        methods: this.#methods(clock, generation, () => host),
+        methods: mortal(
+          clock,
+          this.#methods(clock, generation, () => host),
+        ),
       },
       authorize: ({ action, channel }) => {
         // Right behind the confirmation, in the same message.
@@ -236,7 +244,7 @@ class World {
     this.#company.began(this.#network.destination);
   }
 
-  #methods(clock: SimClock, generation: number, host: () => Host): Record<string, (params: unknown, context: HandlerContext) => unknown> {
+  #methods(clock: SimClock, generation: number, host: () => Host): Methods {
     const executed = (params: unknown) => this.#oracle.executed((params as { call: string }).call, generation);
     return {
       add: (params) => {
@@ -270,6 +278,7 @@ class World {
   }
 
   async *#counting(clock: SimClock, { name, count, cursors }: Counted, { cursor }: HandlerContext): AsyncGenerator<unknown> {
+    if (clock.isFrozen) return; // it was asked for, and has died before it began
     this.#oracle.producing(name, 1);
     try {
       for (let i = Number(cursor ?? 0) + 1; i <= count; i++) {
@@ -344,7 +353,7 @@ class World {
       if (kind !== 'event') return;
       const { id } = data as { id: number };
       this.#log(`dropped ${id} ${reason}`);
-      this.#oracle.dropped(id);
+      this.#oracle.dropped(id, reason);
     });
     client.on('note', (data) => {
       const { id, session } = data as { id: number; session: string };
@@ -384,7 +393,7 @@ class World {
     if (how === 'send') side === 'client' ? this.#send('plain') : this.#serverSend(peer);
   }
 
-  #send(how: string): void {
+  #send(how: string, poison?: number): void {
     const id = ++this.#ids;
     const options = {
       ...(how === 'volatile' && { volatile: true }),
@@ -393,7 +402,7 @@ class World {
       ...(how === 'priority' && { priority: 1 }),
     };
     this.#oracle.sent(id, how);
-    const receipt = this.#accepted(id, () => this.#sender.send('note', { id }, options));
+    const receipt = this.#accepted(id, () => this.#sender.send('note', { id, poison }, options));
     if (!receipt) return;
     if (how === 'volatile' || !this.#subject.sessions) return; // nobody acknowledges
     receipt.acknowledged.then(
@@ -457,6 +466,9 @@ class World {
       case 'send':
         for (let i = 0; i < step.count; i++) this.#send(step.how);
         break;
+      case 'poison':
+        this.#send('poison', step.for);
+        break;
       case 'call':
         this.#call(step);
         break;
@@ -497,7 +509,9 @@ class World {
       case 'serverCall': {
         const peer = this.#peer;
         if (!peer) break;
-        this.#follow(step.method, (call, signal) => peer.call(step.method, { call }, { signal }), { by: `server ${this.#servers}` });
+        const clock = this.#serverClock as SimClock;
+        const ask = (call: string, signal: AbortSignal) => heardIn(clock, peer.call(step.method, { call }, { signal }));
+        this.#follow(step.method, ask, { by: `server ${this.#servers}` });
         break;
       }
       case 'reconnect':
@@ -615,16 +629,30 @@ class World {
     if (!host) return;
     if (polite) void host.close({ drain: 100, retryAfter: 500 });
     this.#host = undefined;
+    const clock = this.#serverClock;
     this.#timeline.at(this.#timeline.now + (polite ? 200 : 0), () => {
-      this.#serverClock?.freeze(); // nothing of the old process happens any more
-      this.#oracle.died(`server ${this.#servers}`);
-      this.#oracle.perished();
-      this.#uploads.died();
-      this.#company.died();
-      this.#network.destination = undefined;
-      for (const link of [...this.#network.links]) link.cut({ client: true, server: false, inFlight: 0 });
-      this.#timeline.at(this.#timeline.now + ms, () => this.#startServer());
+      if (clock?.isFrozen === false) this.#perish(ms);
     });
+  }
+
+  /** The process dies of an event, in the middle of its batch. */
+  #poisoned(id: number, ms: number): void {
+    this.#log(`server dies of ${id}`);
+    this.#oracle.killed(id);
+    this.#host = undefined;
+    this.#perish(ms);
+  }
+
+  /** Nothing of the process happens any more. */
+  #perish(ms: number): void {
+    this.#serverClock?.freeze();
+    this.#oracle.died(`server ${this.#servers}`);
+    this.#oracle.perished();
+    this.#uploads.died();
+    this.#company.died();
+    this.#network.destination = undefined;
+    for (const link of [...this.#network.links]) link.cut({ client: true, server: false, inFlight: 0 });
+    this.#timeline.at(this.#timeline.now + ms, () => this.#startServer());
   }
 
   /** The process is away for a while, with everything that is connected to it, and comes back as it was: somebody keeps its sessions. */
@@ -658,6 +686,7 @@ class World {
   /** Faults stop. Connections that lead into a hole still do: somebody has to notice. */
   #heal(): void {
     this.#log('faults stop');
+    this.#isHealed = true;
     this.#network.latency = 20;
     this.#network.slowness = 0;
     this.#network.reach = 'open';
@@ -719,6 +748,27 @@ interface FollowOptions {
 
 /** What a handler throws that was told to throw. */
 class Expected extends Error {}
+
+type Methods = Record<string, (params: unknown, context: HandlerContext) => unknown>;
+
+/** A process that is dead hears no answer, though it came in the same message. */
+function heardIn(clock: SimClock, answer: Promise<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    answer.then(
+      (result) => clock.isFrozen || resolve(result),
+      (error) => clock.isFrozen || reject(error),
+    );
+  });
+}
+
+/** A process that is dead executes nothing of what came in the same message. */
+function mortal(clock: SimClock, methods: Methods): Methods {
+  const wrapped = Object.entries(methods).map(([name, method]): [string, Methods[string]] => [
+    name,
+    (params, context) => (clock.isFrozen ? new Promise(() => {}) : method(params, context)),
+  ]);
+  return Object.fromEntries(wrapped);
+}
 
 function outcomeOf(error: unknown): 'refused' | 'maybe' | 'never' | 'aborted' {
   if (error instanceof CallError) return 'refused';
