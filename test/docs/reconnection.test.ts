@@ -688,6 +688,22 @@ describe('what becomes of what was written', () => {
       const drops = p.log.filter((line) => line.startsWith('drop'));
       return drops.join() === 'drop event note session-lost,drop publish room session-lost' ? 'a `drop` event each, `session-lost`' : 'odd';
     },
+    'one that was on its way in five that were lost, and alone in the last three': async () => {
+      let kills = 0;
+      const poison = () => {
+        kills++;
+        p.socket.vanish();
+        p.peer.close(4_422);
+      };
+      const p: Pair = pair({}, { handlers: { events: { poison } } });
+      p.client.send('poison');
+      for (let i = 0; i < 8; i++) {
+        await p.settle();
+        await p.clock.advance(21_000);
+      }
+      expect([kills, p.client.state.status]).toEqual([5, 'open']);
+      return p.log.includes('drop event poison poison') ? 'a `drop` event, `poison`' : 'odd';
+    },
     'calls that were written': async () => {
       const { p, handled } = noting();
       let error: unknown;

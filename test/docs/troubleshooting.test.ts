@@ -316,6 +316,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => inPair((p) => welcomed(p, (client) => client.channel('room').publish('hi'), { features: [] }), { startClosed: true }),
     () => inPair(({ client }) => client.channel('room').publish('hi'), {}, { authorize: () => false }),
     () => inPair((p) => arrivesAndIsLost(p), { unacknowledged: 'drop' }),
+    () => poisoned(),
   ],
   '`send()` or `call()` fails': [
     () =>
@@ -648,6 +649,24 @@ async function arrivesAndIsLost(p: Pair): Promise<void> {
   p.peer.close(4_422);
   await p.clock.advance(21_000);
   await p.settle();
+}
+
+/** An event arrives, and the session is lost with whoever reads it, each time. */
+function poisoned(): Promise<unknown[]> {
+  let current: Pair | undefined;
+  const poison = () => {
+    current?.socket.vanish();
+    current?.peer.close(4_422);
+  };
+  const deed = async (p: Pair) => {
+    current = p;
+    p.client.send('poison');
+    for (let i = 0; i < 5; i++) {
+      await p.settle();
+      await p.clock.advance(21_000);
+    }
+  };
+  return inPair(deed, {}, { handlers: { events: { poison } } });
 }
 
 /** A call that is not answered in time. */

@@ -75,7 +75,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'wire/',
     'close-arguments.ts',
   ],
-  'client-session.ts': ['line.ts', 'errors.ts'],
+  'client-session.ts': ['line.ts', 'errors.ts', 'core/'],
   'line.ts': ['errors.ts', 'core/', 'wire/'],
   'loader.ts': ['core/'],
   'keys.ts': [],
