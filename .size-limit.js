@@ -30,7 +30,7 @@ export default [
   },
   { name: '{ Client }', path: 'dist/index.js', import: '{ Client }', limit: '26.2 kB' },
   { name: '{ Client, stream }', path: 'dist/index.js', import: '{ Client, stream }', limit: '26.9 kB' },
-  { name: '{ Client, presence }', path: 'dist/index.js', import: '{ Client, presence }', limit: '27.4 kB' },
+  { name: '{ Client, presence }', path: 'dist/index.js', import: '{ Client, presence }', limit: '27.5 kB' },
   { name: '{ Client, upload }', path: 'dist/index.js', import: '{ Client, upload }', limit: '27.4 kB' },
   { name: '{ Client, inspect }', path: 'dist/index.js', import: '{ Client, inspect }', limit: '28.2 kB' },
   { name: 'script tag', path: 'dist/holdfast.iife.js', disablePlugins: ['@size-limit/esbuild'], limit: '33.4 kB' },

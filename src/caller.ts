@@ -16,6 +16,7 @@ import type { Capabilities } from './wire/protocol.ts';
  * - `expired`: it waited longer than its `ttl`
  * - `replaced`: a newer one has its `key`
  * - `closed`: there is no connection to come
+ * - `signed-out`: it belongs to who was there before `setAuth()`, or before `auth` brought somebody else
  * - `too-large`: the server does not take so many bytes
  * - `unsupported`: the server does not take such a thing
  * - `volatile`: there was no connection at that moment
@@ -29,6 +30,7 @@ export type DropCause =
   | 'expired'
   | 'replaced'
   | 'closed'
+  | 'signed-out'
   | 'too-large'
   | 'unsupported'
   | 'volatile'

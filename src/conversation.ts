@@ -112,7 +112,7 @@ export class Conversation {
       readmit: (postings) => this.#transmitter.readmit(postings),
       replaced: () => {
         const error = signedOut();
-        this.#transmitter.clear(error);
+        this.#transmitter.clear(error, 'signed-out');
         host.replaced(error);
       },
       later: (deed) => this.#later.push(deed),
@@ -233,11 +233,11 @@ export class Conversation {
   }
 
   /** No answer is waited for any more, and what waits to be sent is dropped. */
-  stop(error: ClosedError, isLost: boolean): void {
+  stop(error: ClosedError, isLost: boolean, reason: 'closed' | 'signed-out' = 'closed'): void {
     if (isLost) this.#caller.lost(); // nobody asked for it: what was written may have been executed
     this.#caller.stop(error);
     this.#session.giveUp(error);
-    this.#transmitter.clear(error);
+    this.#transmitter.clear(error, reason);
     this.#endAnswers();
     this.#perform();
   }
@@ -254,7 +254,7 @@ export class Conversation {
     if (status === 'open') this.#transmitter.sayLast({ type: 'bye', code: REPLACED, reason: 'signed out', reconnect: true, resume: false });
     // First of all, so that nobody who is told of a drop can write on the old connection.
     if (status !== 'idle' && status !== 'closing' && status !== 'closed') this.#connection.reconnect('signed in anew');
-    this.stop(error, false);
+    this.stop(error, false, 'signed-out');
     return error;
   }
 

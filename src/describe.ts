@@ -24,6 +24,7 @@ const ENDINGS: Record<Extract<State, { status: 'closed' }>['cause'], string> = {
   superseded: 'another connection has taken its place',
 };
 
+const NEVER = '; it has never been open';
 /** What a proxy that lets no WebSocket through looks like. */
 const UNREACHED: readonly Loss['kind'][] = ['failed', 'timeout'];
 
@@ -49,16 +50,15 @@ export function describe(state: State): string {
     case 'waiting':
     case 'offline': {
       const where = state.status === 'offline' ? 'offline' : 'waiting';
-      const never =
-        state.everOpened || !UNREACHED.includes(state.cause.kind)
-          ? ''
-          : '; it has never been open: something on the way may refuse WebSockets';
-      return `${where}${after(state.attempt)}: ${lossOf(state.cause)}${never}`;
+      const isRefused = !state.everOpened && UNREACHED.includes(state.cause.kind);
+      return `${where}${after(state.attempt)}: ${lossOf(state.cause)}${isRefused ? `${NEVER}: something on the way may refuse WebSockets` : ''}`;
     }
     case 'closing':
       return 'closing';
-    case 'closed':
-      return `closed: ${ENDINGS[state.cause]} (${codeOf(state)})${state.error ? `: ${state.error.message}` : ''}`;
+    case 'closed': {
+      const never = state.cause === 'exhausted' && !state.everOpened ? NEVER : '';
+      return `closed: ${ENDINGS[state.cause]} (${codeOf(state)})${state.error ? `: ${state.error.message}` : ''}${never}`;
+    }
   }
 }
 

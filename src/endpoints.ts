@@ -1,7 +1,7 @@
 /** Several addresses of the same service, tried in turn. */
 
 import { type ProviderContext, parseUrl } from './address.ts';
-import { show } from './checks.ts';
+import { type Check, Checker, checkOptions, duration, has, show } from './checks.ts';
 import { type Clock, systemClock } from './io/clock.ts';
 
 /** How endpoints are chosen. */
@@ -11,6 +11,8 @@ export interface EndpointsOptions {
   /** What tells the time. @default the platform's */
   readonly clock?: Clock;
 }
+
+const OPTIONS: Record<keyof EndpointsOptions, Check> = { rest: duration, clock: has('now', 'wall', 'setTimeout', 'clearTimeout') };
 
 interface Endpoint {
   readonly url: string;
@@ -37,10 +39,13 @@ const LONGEST = 10;
  */
 export function endpoints(
   urls: readonly (string | URL)[],
-  { rest = 30_000, clock = systemClock }: EndpointsOptions = {},
+  options: EndpointsOptions = {},
 ): (context: Pick<ProviderContext, 'attempt' | 'cause'>) => string {
   if (!Array.isArray(urls) || urls.length === 0) throw new TypeError(`endpoints() takes one URL or more, but got ${show(urls)}`);
-  if (!(typeof rest === 'number' && rest >= 0)) throw new TypeError(`Option "rest" got ${show(rest)}; it takes milliseconds`);
+  checkOptions(options);
+  const checker = new Checker();
+  const { rest = 30_000, clock = systemClock } = checker.given(options, OPTIONS);
+  checker.warn();
   const all: readonly Endpoint[] = urls.map((url) => ({ url: parseUrl(url), failures: 0, restsUntil: 0 }));
   let last: Endpoint | undefined;
   return ({ attempt, cause }: Pick<ProviderContext, 'attempt' | 'cause'>): string => {

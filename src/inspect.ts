@@ -1,5 +1,6 @@
 /** A look inside a client or a socket: what happens, why, and how long it takes. */
 
+import { boolean, type Check, Checker, checkOptions, object } from './checks.ts';
 import type { Client } from './client.ts';
 import type { Connection } from './connection.ts';
 import type { Effect, Event } from './core/machine.ts';
@@ -80,6 +81,12 @@ export interface Metrics {
   /** From the loss of a connection to the next one. */
   readonly reconnect: Summary;
 }
+
+const OPTIONS: Record<keyof InspectOptions, Check> = {
+  limit: [(value) => Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number, 1 or more'],
+  payloads: boolean,
+  logger: [object[0], 'an object like console'],
+};
 
 /** The levels of a logger. */
 const LEVELS: Record<LogEntry['type'], keyof Logger> = {
@@ -272,20 +279,19 @@ class Observation implements Inspector, Tap {
  * @param target a {@link Client} or {@link ReconnectingWebSocket}
  * @param options `limit`, `payloads` and `logger`
  * @returns the log, the metrics, and how to end it
- * @throws `TypeError` at anything else, and where somebody looks already
+ * @throws `TypeError` at anything else, at a bad option, and where somebody looks already
  *
  * @example
  * const inspector = inspect(client, { logger: console });
  * document.querySelector('button')?.addEventListener('click', () => fetch('/reports', { method: 'POST', body: JSON.stringify(inspector) }));
  */
 export function inspect(target: Pick<Client, 'state'> | ReconnectingWebSocket, options: InspectOptions = {}): Inspector {
-  const { limit = 500, logger } = options;
-  if (!Number.isSafeInteger(limit) || limit < 1)
-    throw new TypeError(`Option "limit" got ${String(limit)}; it takes a whole number, 1 or more`);
-  if (logger !== undefined && (typeof logger !== 'object' || logger === null))
-    throw new TypeError(`Option "logger" got ${String(logger)}; it takes an object like console`);
+  checkOptions(options);
+  const checker = new Checker();
+  const given = checker.given(options, OPTIONS);
   const connection = connectionOf(target, 'inspect');
-  const inspector = new Observation(target as Client, connection, options);
+  checker.warn();
+  const inspector = new Observation(target as Client, connection, given);
   connection.watch(inspector);
   inspector.begin();
   return inspector;

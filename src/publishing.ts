@@ -31,7 +31,7 @@ export interface PublishingHost {
 }
 
 /** Reasons that say nothing of whether it arrived before. */
-const UNKNOWN: readonly DropCause[] = ['closed', 'expired', 'overflow', 'session-lost'];
+const UNKNOWN: readonly DropCause[] = ['closed', 'signed-out', 'expired', 'overflow', 'session-lost'];
 
 /** Publishes. Throws what cannot be sent, or has no room. */
 export function publish(host: PublishingHost, channel: string, data: unknown, options: PublishOptions): Receipt<Published> {

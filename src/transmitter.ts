@@ -6,7 +6,7 @@
 import type { Posting, Waiting } from './caller.ts';
 import { type Dropped, type Entry, Outbox, type OutboxLimits } from './core/outbox.ts';
 import { Suspects } from './core/suspects.ts';
-import { ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, SessionLostError, UnsupportedError } from './errors.ts';
+import { type ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, SessionLostError, UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { OPEN, type WebSocketLike } from './io/web-socket.ts';
 import type { Line, Way } from './line.ts';
@@ -266,18 +266,15 @@ export class Transmitter {
   }
 
   /** Drops everything that waits, for that reason. */
-  clear(error: ClosedError): void {
+  clear(error: ClosedError, reason: 'closed' | 'signed-out'): void {
     this.#host.clock.clearTimeout(this.#pacing);
     this.#pacing = undefined;
     const readmitted = new Set(this.#readmitted.keys());
     this.#readmitted.clear();
-    const drops = this.#outbox.clear();
+    const waited = this.#outbox.clear();
     // What was written before may have arrived.
-    for (const { value } of drops) if (readmitted.has(value)) value.unknown?.(error);
-    this.#report(
-      drops.filter(({ value }) => !readmitted.has(value) || !value.unknown),
-      error,
-    );
+    for (const posting of waited) if (readmitted.has(posting)) posting.unknown?.(error);
+    for (const posting of waited) if (!readmitted.has(posting) || !posting.unknown) posting.dropped(reason, error);
   }
 
   /** Writes what there is to write at the end of the task. */
@@ -346,10 +343,10 @@ export class Transmitter {
     return undefined;
   }
 
-  #report(drops: readonly Dropped<Posting>[], closed?: ClosedError): void {
+  #report(drops: readonly Dropped<Posting>[]): void {
     for (const { value, reason } of drops) {
       this.#readmitted.delete(value);
-      value.dropped(reason, reason === 'closed' ? (closed ?? new ClosedError()) : WHY[reason]());
+      value.dropped(reason, WHY[reason]());
     }
   }
 }

@@ -278,7 +278,7 @@ function wait(status: 'waiting' | 'offline', delay: number, before: Memory, loss
 function closed(memory: Memory, cause: ClosedCause, loss: Loss, asked?: Error): Step {
   const { code, reason, error = asked } = loss;
   return [
-    { state: { status: 'closed', cause, code, reason, error }, memory },
+    { state: { status: 'closed', cause, code, reason, error, everOpened: memory.everOpened }, memory },
     [{ type: 'dropSocket', loss }, { type: 'stopTimer' }, { type: 'unwatch' }, { type: 'emitLost', loss, willReconnect: false }],
   ];
 }

@@ -34,7 +34,7 @@ export interface Entry<T> extends EntryOptions {
 /** An entry that will not be sent, and why. */
 export interface Dropped<T> {
   readonly value: T;
-  readonly reason: 'overflow' | 'expired' | 'replaced' | 'closed';
+  readonly reason: 'overflow' | 'expired' | 'replaced';
 }
 
 /** What became of an attempt to enqueue: the entry, or undefined where there was no room for it; and what had to go. */
@@ -151,13 +151,13 @@ export class Outbox<T> {
     return true;
   }
 
-  /** Empties it: nothing of it will be sent. In the order in which it would have been. */
-  clear(): Dropped<T>[] {
-    const drops: Dropped<T>[] = this.entries.map(({ value }) => ({ value, reason: 'closed' }));
+  /** Empties it, and returns what was in it, in the order in which it would have been sent. */
+  clear(): T[] {
+    const values = this.entries.map(({ value }) => value);
     this.#lanes = [];
     this.#keys.clear();
     this.#size = this.#bytes = 0;
-    return drops;
+    return values;
   }
 
   #admit(entry: Entry<T>): void {

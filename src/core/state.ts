@@ -99,6 +99,8 @@ export type State =
       readonly reason: string;
       /** What went wrong, or the reason of the `signal` where that is an error; `undefined` where nothing did. */
       readonly error?: Error | undefined;
+      /** Whether any connection ever opened. */
+      readonly everOpened: boolean;
     };
 
 /**

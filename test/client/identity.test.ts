@@ -292,7 +292,7 @@ describe('setAuth()', () => {
     const publishing = p.client.channel('secret').publish('mine');
     const receipt = publishing.acknowledged.catch((error: unknown) => error);
     p.client.setAuth(() => 'bob');
-    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note closed', 'drop publish secret closed']);
+    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note signed-out', 'drop publish secret signed-out']);
     expect(await receipt).toBeInstanceOf(ClosedError);
     p.reachable = true;
     await p.clock.advance(20_000);
@@ -378,7 +378,7 @@ describe('an auth that gives another user, without a word', () => {
     await p.settle();
     expect(seen).toEqual(['ida: first', 'bob: of bob']);
     expect([await call, await waits]).toEqual(['SessionLostError', 'ClosedError']);
-    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note session-lost', 'drop event note closed']);
+    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note session-lost', 'drop event note signed-out']);
   });
 });
 
@@ -408,7 +408,7 @@ describe('an auth that gives another user, where the server knows nothing of the
     user = 'bob';
     await returns();
     expect(seen).toEqual(['ida: waited']);
-    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note closed']);
+    expect(p.log.filter((line) => line.startsWith('drop'))).toEqual(['drop event note signed-out']);
     user = undefined;
     await returns();
     expect(seen).toEqual(['ida: waited']);

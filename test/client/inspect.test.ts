@@ -230,9 +230,17 @@ describe('the log of inspect()', () => {
 
   it.each([
     [{ limit: 0 }, 'Option "limit" got 0; it takes a whole number, 1 or more'],
-    [{ logger: 'console' }, 'Option "logger" got console; it takes an object like console'],
+    [{ logger: 'console' }, 'Option "logger" got \'console\'; it takes an object like console'],
+    [{ payloads: 'no' }, 'Option "payloads" got \'no\'; it takes true or false'],
+    [null, 'Option "options" got null; it takes an object'],
   ])('says what it takes: %j', (options, message) => {
     expect(() => inspect(pair().client, odd(options))).toThrow(new TypeError(message));
+  });
+
+  it('warns of an option that it does not know', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    inspect(pair().client, odd({ payload: true }));
+    expect(warn.mock.calls).toEqual([['Holdfast does not know the option "payload"; it is ignored']]);
   });
 });
 
@@ -255,9 +263,17 @@ describe('describe()', () => {
       { status: 'waiting', attempt: 1, since: 0, retryAt: 0, cause: { ...loss, kind: 'closed', code: 4413 }, everOpened: false },
       'waiting after 1 failure: the connection was closed (4413)',
     ],
-    [{ status: 'closed', cause: 'unauthorized', code: 4401, reason: 'expired' }, 'closed: the credentials were refused (4401, expired)'],
     [
-      { status: 'closed', cause: 'aborted', code: 1005, reason: '', error: new Error('left') },
+      { status: 'closed', cause: 'unauthorized', code: 4401, reason: 'expired', everOpened: false },
+      'closed: the credentials were refused (4401, expired)',
+    ],
+    [{ status: 'closed', cause: 'exhausted', code: 1006, reason: '', everOpened: true }, 'closed: there were too many failures (1006)'],
+    [
+      { status: 'closed', cause: 'exhausted', code: 1006, reason: '', everOpened: false },
+      'closed: there were too many failures (1006); it has never been open',
+    ],
+    [
+      { status: 'closed', cause: 'aborted', code: 1005, reason: '', error: new Error('left'), everOpened: false },
       'closed: its signal was aborted (1005): left',
     ],
   ] as const)('says %j', (state, text) => {

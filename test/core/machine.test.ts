@@ -148,7 +148,8 @@ describe('a lost connection', () => {
     expect(lostBy(last, undefined, {}, { maxRetries: 3 })[0].state.status).toBe('waiting');
     const loss = closedBy(1006, { error: new HoldfastError('CONNECTION_FAILED', 'no') });
     const step = lostBy(last, loss, {}, { maxRetries: 2 });
-    expect(step[0].state).toEqual({ status: 'closed', cause: 'exhausted', code: 1006, reason: '', error: loss.error });
+    const everOpened = last.memory.everOpened;
+    expect(step[0].state).toEqual({ status: 'closed', cause: 'exhausted', code: 1006, reason: '', error: loss.error, everOpened });
     expect(step[1]).toEqual([
       { type: 'dropSocket', loss },
       { type: 'stopTimer' },

@@ -303,6 +303,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => dropIn(({ ws }) => ws.send('x'), { queue: { capacity: 0 } }),
     () => dropIn(({ ws, clock }) => [ws.send('x'), clock.advance(1_000)], { queue: { ttl: 1_000 } }),
     () => dropIn(({ ws, clock }) => [ws.send('x'), ws.close(), clock.advance(2_000)]),
+    () => inPair(({ client }) => [client.send('note'), client.setAuth(() => 'bob')], { startClosed: true }),
     () =>
       dropIn(async (w) => {
         silence('error');

@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Loss } from '../../src/core/state.ts';
 import { endpoints } from '../../src/endpoints.ts';
 import { odd, world } from '../support/face.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+
+afterEach(() => vi.restoreAllMocks());
 
 const [A, B, C] = ['wss://a.example/', 'wss://b.example/', 'wss://c.example/'];
 
@@ -78,7 +80,14 @@ describe('endpoints()', () => {
     expect(() => endpoints([])).toThrow(/^endpoints\(\) takes one URL or more, but got /);
     expect(() => endpoints(odd('wss://a'))).toThrow(/takes one URL or more, but got 'wss:\/\/a'/);
     expect(() => endpoints([A, 'ftp://x'])).toThrow(/must have the scheme/);
-    expect(() => endpoints([A], { rest: -1 })).toThrow(new TypeError('Option "rest" got -1; it takes milliseconds'));
+    expect(() => endpoints([A], { rest: -1 })).toThrow(new TypeError('Option "rest" got -1; it takes milliseconds, 0 or more'));
     expect(() => endpoints([A], { rest: odd('1') })).toThrow(/Option "rest" got/);
+    expect(() => endpoints([A], odd(null))).toThrow(new TypeError('Option "options" got null; it takes an object'));
+  });
+
+  it('warns of an option that it does not know', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    expect(endpoints([A], odd({ rests: 1 }))({ attempt: 0, cause: undefined })).toBe(A);
+    expect(warn.mock.calls).toEqual([['Holdfast does not know the option "rests"; it is ignored']]);
   });
 });
