@@ -4,7 +4,9 @@ import { Client } from 'holdfast';
 import type { Demo } from './contract.ts';
 import { drawMachine } from './diagram.ts';
 import { byId, drawer, enable, isEnabled, make, set, sync } from './dom.ts';
+import { showHere } from './here.ts';
 import { showJob } from './job.ts';
+import { offerReport } from './report.ts';
 import { Room } from './room.ts';
 import { SessionStory } from './session.ts';
 import { showRoundTrips } from './sparkline.ts';
@@ -39,7 +41,9 @@ const story = new SessionStory(client, room, (line) => log(line, 'good'));
 const twin = new Twin(`${server}/echo`, show);
 const light = drawMachine();
 light(client.state.status);
+showHere(client, room.me);
 showJob(client);
+offerReport(client);
 showRoundTrips(client);
 
 /** What the page says of itself; also for the console, and for tests. */

@@ -122,6 +122,11 @@ export function loaded(messages: number, isFirst: boolean): string {
   return `The channel has a gap, so the room was loaded again: ${count(messages, 'message was', 'messages were')} new.`;
 }
 
+/** Who is in the room. */
+export function here(names: readonly string[]): string {
+  return names.length === 0 ? '\u00a0' : `${names.length} here: ${names.join(', ')}`;
+}
+
 /** What others had published meanwhile has come in. */
 export function recovered(messages: number): string {
   return `${count(messages, 'message')} of others came meanwhile: recovered, in order, none missing.`;

@@ -1,10 +1,12 @@
 /** The demo in a real browser, over the built bundle: every button pressed, and the counters have to agree each time. */
 
+import { readFile } from 'node:fs/promises';
 import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Archive } from '../../demo/archive.ts';
 import type { Message } from '../../demo/contract.ts';
 import { type Demo, startDemo } from '../../demo/serve.ts';
+import type { InspectorReport } from '../../src/inspect.ts';
 import { DemoPage, type Order } from '../support/demo-page.ts';
 import { axeFindings, layoutOf, overflowing, paleTexts } from '../support/looks.ts';
 import { launch } from '../support/pages.ts';
@@ -25,6 +27,7 @@ const LONGEST = {
   'twin-state': 'CONNECTING (1006)',
   'ours-state': 'Waiting to retry',
   'outbox-size': '1000 messages, 123456 bytes',
+  here: `20 here: ${Array.from({ length: 20 }, (_, i) => `Dabberlocks ${i}`).join(', ')}`,
 };
 const ORDERS: Order[] = ['drop', 'mute', 'refuse', 'restart', 'slow'];
 
@@ -220,6 +223,28 @@ describe('two tabs', () => {
       await tab.says('count-received', '62');
       expect(await tab.counts()).toMatchObject({ typed: 31, acknowledged: 31, received: 62, dropped: 0 });
     }
+  });
+
+  test('see who is there: a cut changes nothing, who closes is gone', async () => {
+    const one = await open();
+    const me = await one.me();
+    await one.says('here', `1 here: ${me} (you)`);
+    const two = await open(one.page.context());
+    const both = `2 here: ${me} (you), ${await two.me()}`;
+    await one.says('here', both);
+    await one.page.evaluate(() => {
+      const line = document.getElementById('here') as HTMLElement;
+      const seen: string[] = [];
+      new MutationObserver(() => seen.push(line.innerText)).observe(line, { childList: true, characterData: true, subtree: true });
+      Object.assign(window, { seen });
+    });
+    await one.press('drop');
+    await one.sendTen();
+    await one.verdict('good', 'All 10 messages arrived, each once, in order.');
+    await two.connected();
+    await two.page.click('#connect'); // it closes
+    await one.says('here', `1 here: ${me} (you)`);
+    expect(await one.page.evaluate(() => (window as unknown as { seen: string[] }).seen)).toEqual([`1 here: ${me} (you)`]);
   });
 
   test('a tab that comes later finds what was said before', async () => {
@@ -599,10 +624,23 @@ describe.each([320, 390, 768, 1024, 1440])('at a width of %i', (width) => {
   });
 });
 
+test('a report has what the library saw and did, and nothing of what was written', async () => {
+  const page = await open();
+  await page.type('a secret');
+  await page.verdict('good', 'Your message arrived, once.');
+  const [download] = await Promise.all([page.page.waitForEvent('download'), page.page.click('#report')]);
+  expect(download.suggestedFilename()).toBe('holdfast-report.json');
+  const report = await readFile(await download.path(), 'utf8');
+  const { state, metrics, log } = JSON.parse(report) as InspectorReport;
+  expect([state, metrics.connections]).toEqual(['connected', 1]);
+  expect(log.map(({ text }) => text)).toEqual(expect.arrayContaining([expect.stringMatching(/^publish room #\d+ \(\d+ bytes\)$/)]));
+  expect(report).not.toContain('a secret');
+});
+
 test('everything can be reached by keyboard, in the order in which it is read', async () => {
   const page = await open();
   const reached: string[] = [];
-  for (let i = 0; i < 18; i++) {
+  for (let i = 0; i < 19; i++) {
     await page.page.keyboard.press('Tab');
     reached.push(
       await page.page.evaluate(() => {
@@ -613,7 +651,17 @@ test('everything can be reached by keyboard, in the order in which it is read', 
   }
   const hurt = ['refuse', 'drop', 'mute', 'restart', 'slow'];
   const room = ['a second tab', 'text', 'Send', 'ten', 'outbox', 'room', 'reopen'];
-  expect(reached).toEqual(['The same with one script tag', 'reconnect', 'connect', ...hurt, ...room, 'grow', 'cancel', 'timeline']);
+  expect(reached).toEqual([
+    'The same with one script tag',
+    'reconnect',
+    'connect',
+    ...hurt,
+    ...room,
+    'grow',
+    'cancel',
+    'timeline',
+    'report',
+  ]);
 });
 
 /** Numbers below `size`, such that every one follows every other, itself included, exactly once: a walk over all edges of the full graph. */
