@@ -62,6 +62,8 @@ export interface Posting {
   again?(): number | undefined;
   /** Takes it back while it waits; false when it does not. */
   cancel(): boolean;
+  /** Of a question, whether it is not answered. */
+  readonly isPending?: boolean;
 }
 
 /** How it waits in line. */
@@ -232,7 +234,11 @@ class Asked {
     if (question.timeout <= MAX_DELAY) this.#timer = host.clock.setTimeout(this.#expire, clampDelay(question.timeout));
     question.signal?.addEventListener('abort', this.#abort);
     const { kind = 'call', name, payload, needs } = question;
+    const isOver = () => this.#over;
     this.#posting = {
+      get isPending() {
+        return !isOver();
+      },
       kind,
       name,
       payload,

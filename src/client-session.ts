@@ -20,8 +20,8 @@ export interface SessionHost extends LineHost {
   acknowledged(): void;
   /** Nothing that was asked will be answered. Returns what is to be asked once more, if anything may be, in order. */
   lost(mayAsk: boolean): readonly Posting[];
-  /** Whether what was not acknowledged is to blame for the end of this session and those before, and is not to be written again. */
-  convicts(posting: Posting): boolean;
+  /** Counts a lost session against what would be written again. True when it is to be given up. */
+  blame(posting: Posting): boolean;
   /** Puts back into the outbox what was written, ahead of everything, in this order. */
   readmit(postings: readonly Posting[]): void;
   /** Who was there is somebody else now: what waits, and what is shown of them, is not theirs. */
@@ -130,7 +130,7 @@ export class ClientSession {
     const back: Posting[] = [];
     for (const posting of [...asked.filter((each) => !known.has(each)), ...unacknowledged]) {
       if (again.has(posting) || (posting.kind === 'event' && mayAsk && host.resends)) {
-        if (known.has(posting) && host.convicts(posting)) host.later(() => posting.dropped('poison', poisoned()));
+        if (host.blame(posting)) host.later(() => posting.dropped('poison', poisoned()));
         else back.push(posting);
       } else if (posting.kind === 'event') host.later(() => posting.dropped('session-lost', lost));
     }

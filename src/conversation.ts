@@ -62,6 +62,8 @@ export interface Traffic {
   readonly resumed: number;
 }
 
+/** The server has failed at what it was asked (RFC 6455, section 7.4.1). */
+const INTERNAL_ERROR = 1011;
 /** How long the close may take after a goodbye. */
 const BYE_TIMEOUT = 5_000;
 
@@ -97,7 +99,8 @@ export class Conversation {
           this.#traffic.bytesSent += bytes;
           this.#connection.wrote(bytes, owes);
         },
-        ask: () => queueMicrotask(() => this.isOpen && guarded(() => this.#ping())),
+        ask: () => queueMicrotask(() => guarded(() => this.#ping())),
+        random: settings.random,
       },
       settings.outbox,
     );
@@ -107,8 +110,11 @@ export class Conversation {
       resends: settings.unacknowledged === 'resend',
       wake: () => this.#transmitter.wake(),
       use: (line) => this.#transmitter.use(line),
-      acknowledged: () => this.#connection.confirmed(this.unacknowledged.bytes),
-      convicts: (posting) => this.#transmitter.convicts(posting),
+      acknowledged: () => {
+        this.#connection.confirmed(this.unacknowledged.bytes);
+        this.#transmitter.trials.heard(false);
+      },
+      blame: (posting) => this.#transmitter.trials.blame(posting),
       readmit: (postings) => this.#transmitter.readmit(postings),
       replaced: () => {
         const error = signedOut();
@@ -357,13 +363,15 @@ export class Conversation {
       case 'pong':
         if (typeof frame.nonce === 'number' && frame.nonce !== this.#nonce) break; // the answer to an earlier one
         this.confirmation.ponged();
-        this.#transmitter.proved();
+        this.#transmitter.trials.heard(true);
         return true;
       case 'response':
         this.#caller.response(frame.id, frame.result);
+        this.#transmitter.trials.heard(false);
         break;
       case 'error':
         this.#caller.error(frame.id, frame.error);
+        this.#transmitter.trials.heard(false);
         break;
       case 'request':
         this.#responder.request(frame);
@@ -433,6 +441,7 @@ export class Conversation {
     clock.clearTimeout(this.#byeTimer);
     if (emission.type === 'emitOpened') return this.#emitOpened(this.#agreement.opened as Opened);
     const { loss, willReconnect } = emission;
+    this.#transmitter.trials.closed(isAbrupt(loss) && !this.#agreement.bye);
     this.#agreement.ended(willReconnect);
     this.confirmation.lost();
     this.#caller.disconnected();
@@ -474,6 +483,11 @@ export class Conversation {
     });
     return responder;
   }
+}
+
+/** Whether the server was gone all at once, as one is that has crashed, or has said that it could not go on. */
+function isAbrupt({ kind, code, wasClean }: Loss): boolean {
+  return kind === 'closed' && (!wasClean || code === INTERNAL_ERROR);
 }
 
 function signedOut(): ClosedError {

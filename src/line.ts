@@ -93,6 +93,11 @@ export class Line {
     return this.#session.log.flatMap(({ value }) => value?.posting ?? []);
   }
 
+  /** Whether all that was posted is acknowledged: answers, credits and the like are nobody's. */
+  get isQuiet(): boolean {
+    return this.#session.log.every(({ value }) => !value?.posting);
+  }
+
   /** Whether bytes are among what is not acknowledged. */
   get hasBinary(): boolean {
     return this.#session.log.some(({ value }) => typeof value?.message === 'object');

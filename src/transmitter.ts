@@ -5,12 +5,12 @@
 
 import type { Posting, Waiting } from './caller.ts';
 import { type Dropped, type Entry, Outbox, type OutboxLimits } from './core/outbox.ts';
-import { Suspects } from './core/suspects.ts';
 import { type ClosedError, HoldfastError, MessageTooLargeError, QueueFullError, SessionLostError, UnsupportedError } from './errors.ts';
 import type { Clock } from './io/clock.ts';
 import { OPEN, type WebSocketLike } from './io/web-socket.ts';
 import type { Line, Way } from './line.ts';
 import { guarded } from './report.ts';
+import { Trials } from './trials.ts';
 import { Batch } from './wire/batch.ts';
 import { bytesOf, type Payload } from './wire/codec.ts';
 import { announcement, type Outgoing } from './wire/frames.ts';
@@ -32,6 +32,8 @@ export interface TransmitterHost {
   sent(bytes: number, owes: boolean): void;
   /** Asks the server for a sign of life, when nothing is under way. */
   ask(): void;
+  /** A number from 0 to 1. */
+  random(): number;
 }
 
 /** Bytes that may wait in the socket before the outbox is held back. */
@@ -57,7 +59,8 @@ export class Transmitter {
   #line: Line | undefined;
   /** What is in the outbox again: it had been written in a session that was lost. */
   readonly #readmitted = new Map<Posting, Entry<Posting>>();
-  readonly #suspects = new Suspects<Posting>();
+  /** What is written with care. */
+  readonly trials: Trials;
   #scheduled = false;
   /** Whether something is written that the user has posted. */
   #owes = false;
@@ -70,6 +73,8 @@ export class Transmitter {
     this.#host = host;
     this.#outbox = new Outbox(limits);
     this.#overflow = limits.overflow;
+    const { clock, random, ask } = host;
+    this.trials = new Trials({ clock, random, ask, isQuiet: () => this.#line?.isQuiet !== false, wake: () => this.wake() });
   }
 
   /** What waits. */
@@ -89,26 +94,18 @@ export class Transmitter {
     this.#limit = limit;
     this.#batch = batch;
     this.#paused = false;
-    this.#suspects.opened();
+    this.trials.opened();
     return { limit, window, add: (message, bytes) => batch.add(message, bytes) };
   }
 
   /** The session of this connection, or that there is none. */
   use(line: Line | undefined): void {
     this.#line = line;
-  }
-
-  /**
-   * What was written in a session that is lost, and not acknowledged, is to be written again. True when it is to be given up instead: it is to
-   * blame, as far as one can know.
-   */
-  convicts(posting: Posting): boolean {
-    return this.#suspects.lost(posting);
+    if (line) this.trials.ended(); // what was on trial was so in the session before
   }
 
   /** Puts back what was written in a session that was lost: ahead of everything that waits, of what has come back before too. */
   readmit(postings: readonly Posting[]): void {
-    this.#suspects.ended();
     const before = [...this.#readmitted];
     for (const [posting, entry] of before) {
       this.#outbox.remove(entry);
@@ -204,7 +201,7 @@ export class Transmitter {
     let isHeld = true;
     // A socket that gets rid of it at once can have more at once.
     while (isHeld) {
-      isHeld = this.#fill(drops, isLast ? Infinity : HIGH_WATER - socket.bufferedAmount);
+      isHeld = this.#fill(drops, isLast, HIGH_WATER - socket.bufferedAmount);
       this.#write(socket);
       if (isHeld && socket.bufferedAmount >= HIGH_WATER) {
         this.#lookLater();
@@ -217,11 +214,11 @@ export class Transmitter {
   }
 
   /** Takes as much from the outbox as may be written; true when there is more, and no room for it in the socket. */
-  #fill(drops: (() => void)[], room: number): boolean {
+  #fill(drops: (() => void)[], isLast: boolean, room: number): boolean {
     let isHeld = false;
     const fits = ({ value, bytes }: Entry<Posting>) => {
-      if (!this.#hasRoom(value, bytes) || !this.#mayTry(value)) return false;
-      isHeld = this.#batch.bytes >= room;
+      if (!this.#hasRoom(value, bytes) || !(isLast || !this.#canTry || this.trials.mayWrite(value))) return false;
+      isHeld = !isLast && this.#batch.bytes >= room;
       return !isHeld;
     };
     while (!this.#paused) {
@@ -232,7 +229,7 @@ export class Transmitter {
       // What this server does not remember is not asked again.
       if (this.#readmitted.delete(value) && value.again && value.again() === undefined)
         drops.push(() => value.dropped('session-lost', lost()));
-      else this.#transmit(value, drops);
+      else this.#transmit(value, drops, isLast);
     }
     return isHeld;
   }
@@ -294,7 +291,7 @@ export class Transmitter {
     return typeof payload === 'object' && !offers('binary') ? 'binary payloads' : undefined;
   }
 
-  #transmit(posting: Posting, drops: (() => void)[]): void {
+  #transmit(posting: Posting, drops: (() => void)[], isLast = false): void {
     const missing = this.#missing(posting);
     if (missing) return void drops.push(() => posting.dropped('unsupported', new UnsupportedError(missing, 'The server')));
     const line = posting.volatile ? undefined : this.#line;
@@ -302,32 +299,12 @@ export class Transmitter {
     const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
     else if (!line) posting.sent();
-    else if (this.#canProve && this.#suspects.wrote(posting)) this.#prove();
+    else if (this.#canTry && !isLast) this.trials.wrote(posting);
   }
 
-  /** Where it may be to blame for the end of sessions, not before the server has shown that it lives. */
-  #mayTry(posting: Posting): boolean {
-    if (!this.#canProve || this.#suspects.mayWrite(posting, this.#isQuiet)) return true;
-    this.#prove();
-    return false;
-  }
-
-  /** Whether the server can show that it lives, and how far it is. */
-  get #canProve(): boolean {
+  /** Whether the server can show that it lives, and how far it is: else nobody is on trial. */
+  get #canTry(): boolean {
     return this.#line !== undefined && this.#host.protocol.pings;
-  }
-
-  get #isQuiet(): boolean {
-    return this.#line?.unacknowledged.frames === 0;
-  }
-
-  #prove(): void {
-    if (this.#suspects.asks()) this.#host.ask();
-  }
-
-  /** The server lives, and has what it says that it has. */
-  proved(): void {
-    if (this.#suspects.proved(this.#isQuiet)) this.wake();
   }
 
   #hasRoom({ volatile }: Posting, bytes: number): boolean {

@@ -1,83 +1,124 @@
 /**
  * Which messages are written with care, since the sessions in which they were written were lost: a poison message ends the server that reads
- * it, and would do so again and again. A suspect is written alone, on a connection that has just shown a sign of life, and nothing else until
- * it is acknowledged. A deterministic object: it knows neither time nor sockets.
+ * it, and would do so again and again. Deterministic: the caller tells the time, and what happens.
  *
  * ```
- * lost, lost ──► suspect ──► written alone ──► lost, three times ──► given up
- *                              ▲      └──► acknowledged: innocent
- *                            proof
+ * lost, lost ──► suspect ──► on trial: alone, on a connection that has lasted and lives ──► lost, three times ──► given up
+ *                                └──► it lives on: acquitted
  * ```
+ *
+ * An innocent message must not be given up, however often a server dies of something else. So a trial is a fair one: nothing else is on its
+ * way, the connection has lasted for a while that nobody can foresee, and has just shown a sign of life. And a session that was ended in
+ * good order, by this side, or by silence, says nothing about a message.
  */
 
-/** Sessions that have to be lost with a message on its way before it is written alone. A server that restarts loses all of them once. */
-export const SUSPECT = 2;
-/** Sessions that may be lost with it, the last of them with nothing else on its way. */
+/** Sessions that have to be lost with a message, one soon after the other, before it is a suspect. */
+const SUSPECT = 2;
+/** Sessions that may be lost with it, the last ones on trial. */
 export const GIVEN_UP = 5;
+/** What a connection lives at least before something is on trial, and up to twice that; milliseconds. */
+const STEADY = 2_000;
+/** How long a call on trial is waited for, where its answer takes longer; milliseconds. */
+const TRIAL = 3_000;
+/** Who dies of a message dies so soon; milliseconds. */
+const SOON = 10_000;
 
-export class Suspects<T extends object> {
+/** What may be on trial. */
+export interface Suspect {
+  /** Whether it was received, and somebody still works on it; undefined where nobody would know. */
+  readonly isPending?: boolean;
+}
+
+export class Suspects<T extends Suspect> {
   readonly #lost = new WeakMap<T, number>();
-  /** What was written alone, and is not acknowledged. */
-  #trial: T | undefined;
-  /** Whether the connection has shown that it bears what was written before. */
-  #proof: 'none' | 'asked' | 'given' = 'none';
+  /** Whether there ever was a suspect: nothing has to be looked up until then. */
+  #areAny = false;
+  /** What was written alone, and since when. */
+  #trial: { readonly message: T; readonly since: number } | undefined;
+  #sign: 'none' | 'asked' | 'here' = 'none';
+  #openedAt = 0;
+  #steadyAt = 0;
+  #isOpen = false;
+  /** How the last connection has ended: a session is lost by it, though that is told when the next one opens. */
+  #end = { isAbrupt: false, isSoon: false };
 
-  /** A session was lost in which it was written and not acknowledged. True when it is to be given up. */
-  lost(message: T): boolean {
-    const before = this.#lost.get(message) ?? 0;
-    const after = before < SUSPECT || message === this.#trial ? before + 1 : before;
-    this.#lost.set(message, after);
-    return after >= GIVEN_UP;
+  /** Another connection. */
+  opened(now: number, random: number): void {
+    this.#isOpen = true;
+    this.#sign = 'none';
+    this.#openedAt = now;
+    this.#steadyAt = now + STEADY * (1 + random);
   }
 
-  /** The session is over. */
+  /**
+   * The connection has ended.
+   *
+   * @param isAbrupt whether the other end was gone all at once
+   * @param isQuiet whether all that was posted is acknowledged
+   */
+  closed(now: number, isAbrupt: boolean, isQuiet: boolean): void {
+    this.#look(now, isQuiet);
+    if (this.#isOpen) this.#end = { isAbrupt, isSoon: now - this.#openedAt <= SOON }; // attempts that fail later say nothing
+    this.#isOpen = false;
+  }
+
+  /** The session is lost with this message: it is written once more, or, where this returns true, given up. */
+  lost(message: T): boolean {
+    const before = this.#lost.get(message) ?? 0;
+    const { isAbrupt, isSoon } = this.#end;
+    if (!isAbrupt) return false;
+    const counts = before === 0 || (before < SUSPECT ? isSoon : message === this.#trial?.message);
+    this.#lost.set(message, counts ? before + 1 : before);
+    this.#areAny ||= counts && before + 1 >= SUSPECT;
+    return counts && before + 1 >= GIVEN_UP;
+  }
+
+  /** The session is over, and with it what was on trial. */
   ended(): void {
     this.#trial = undefined;
   }
 
-  /** Another connection: it has shown nothing yet. */
-  opened(): void {
-    this.#proof = 'none';
-  }
-
-  /**
-   * Whether it may be written now. If not, a sign of life is wanted first.
-   *
-   * @param isQuiet whether everything that was written is acknowledged
-   */
-  mayWrite(message: T, isQuiet: boolean): boolean {
+  /** Whether it may be written now; else {@link wish} says what is waited for. */
+  mayWrite(message: T, now: number, isQuiet: () => boolean): boolean {
+    if (this.#trial) this.#look(now, isQuiet());
     if (this.#trial) return false;
-    return !this.#isSuspect(message) || (this.#proof === 'given' && isQuiet);
+    return !this.#isSuspect(message) || (now >= this.#steadyAt && this.#sign === 'here' && isQuiet());
   }
 
-  /** It was written. True when that is a trial: a sign of life shows how it ended. */
-  wrote(message: T): boolean {
+  /** It was written. True where it is on trial now. */
+  wrote(message: T, now: number): boolean {
     if (!this.#isSuspect(message)) return false;
-    this.#trial = message;
-    this.#proof = 'none';
+    this.#trial = { message, since: now };
+    this.#sign = 'none';
     return true;
   }
 
-  /** Whether a sign of life is to be asked for: once. */
-  asks(): boolean {
-    if (this.#proof === 'asked') return false;
-    this.#proof = 'asked';
-    return true;
+  /** A sign of life that is to be asked for now, or when to look again; undefined where something will come by itself. */
+  wish(now: number): 'sign' | number | undefined {
+    const { since } = this.#trial ?? {};
+    if (since === undefined && now < this.#steadyAt) return this.#steadyAt;
+    if (this.#sign === 'none') {
+      this.#sign = 'asked';
+      return 'sign';
+    }
+    return since !== undefined && now < since + TRIAL ? since + TRIAL : undefined;
   }
 
-  /**
-   * The sign of life is here. True when something may have waited for it.
-   *
-   * @param isQuiet whether everything that was written is acknowledged
-   */
-  proved(isQuiet: boolean): boolean {
-    if (this.#proof !== 'asked') return false;
-    this.#proof = isQuiet ? 'given' : 'none';
-    if (isQuiet) this.#trial = undefined;
-    return true;
+  /** The sign of life is here. */
+  signed(): void {
+    if (this.#sign === 'asked') this.#sign = 'here';
+  }
+
+  #look(now: number, isQuiet: boolean): void {
+    if (!this.#trial || !isQuiet) return;
+    const { message, since } = this.#trial;
+    const isDone = this.#sign === 'here' && message.isPending !== true;
+    if (!isDone && now < since + TRIAL) return;
+    this.#lost.delete(message);
+    this.#trial = undefined;
   }
 
   #isSuspect(message: T): boolean {
-    return (this.#lost.get(message) ?? 0) >= SUSPECT;
+    return this.#areAny && (this.#lost.get(message) ?? 0) >= SUSPECT;
   }
 }

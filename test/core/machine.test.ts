@@ -143,12 +143,11 @@ describe('a lost connection', () => {
     expect(delayOf(step)).toEqual([delay]);
   });
 
-  it('ends it when the retries are used up', () => {
-    const last: Model = { ...at.opening, memory: { ...at.opening.memory, attempt: 2 } };
+  it.each([true, false])('ends it when the retries are used up, and says whether it was ever open: %s', (everOpened) => {
+    const last: Model = { ...at.opening, memory: { ...at.opening.memory, attempt: 2, everOpened } };
     expect(lostBy(last, undefined, {}, { maxRetries: 3 })[0].state.status).toBe('waiting');
     const loss = closedBy(1006, { error: new HoldfastError('CONNECTION_FAILED', 'no') });
     const step = lostBy(last, loss, {}, { maxRetries: 2 });
-    const everOpened = last.memory.everOpened;
     expect(step[0].state).toEqual({ status: 'closed', cause: 'exhausted', code: 1006, reason: '', error: loss.error, everOpened });
     expect(step[1]).toEqual([
       { type: 'dropSocket', loss },

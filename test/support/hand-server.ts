@@ -124,7 +124,8 @@ export function handServer(options: ClientOptions = {}): HandServer {
 }
 
 /**
- * Answers pings, calls and publishes, as a server does that handles every frame at once, until nothing more is said.
+ * Answers pings, calls and publishes, as a server does that handles every frame at once, until nothing more is said for so long that
+ * a trial could have begun, or ended.
  *
  * @param isEnd whether it hears no more after this frame, which it does not handle
  * @returns what it heard, in words, and whether it heard everything
@@ -132,16 +133,20 @@ export function handServer(options: ClientOptions = {}): HandServer {
 export async function listens(s: HandServer, isEnd: (frame: Frame) => boolean = () => false): Promise<{ heard: string[]; all: boolean }> {
   const heard: string[] = [];
   let received = 0;
-  for (let frames = s.news(); frames.length > 0; frames = s.news())
-    for (const frame of frames) {
-      const { type, id, nonce, seq } = frame;
-      heard.push(...told([frame]));
-      if (isEnd(frame)) return { heard, all: false };
-      if (seq !== undefined) received++;
-      if (type === 'ping') await s.says({ type: 'pong', nonce, received });
-      if (type === 'request' || type === 'publish') await s.says({ type: 'response', seq: received, id, result: null });
-    }
-  await s.says({ type: 'ack', received });
+  for (let silences = 0; silences < 2; await s.clock.advance(3_000)) {
+    silences++;
+    for (let frames = s.news(); frames.length > 0; frames = s.news())
+      for (const frame of frames) {
+        const { type, id, nonce, seq } = frame;
+        silences = 0;
+        heard.push(...told([frame]));
+        if (isEnd(frame)) return { heard, all: false };
+        if (seq !== undefined) received++;
+        if (type === 'ping') await s.says({ type: 'pong', nonce, received });
+        if (type === 'request' || type === 'publish') await s.says({ type: 'response', seq: received, id, result: null });
+      }
+    await s.says({ type: 'ack', received });
+  }
   return { heard, all: true };
 }
 
