@@ -16,14 +16,15 @@ import type { Capabilities } from './wire/protocol.ts';
  * - `expired`: it waited longer than its `ttl`
  * - `replaced`: a newer one has its `key`
  * - `closed`: there is no connection to come
- * - `signed-out`: it belongs to who was there before `setAuth()`, or before `auth` brought somebody else
+ * - `signed-out`: it belongs to who was there before `setAuth()`, or before `auth` brought somebody else (`signOut()` closes: `closed`)
  * - `too-large`: the server does not take so many bytes
  * - `unsupported`: the server does not take such a thing
  * - `volatile`: there was no connection at that moment
  * - `refused`: the server said no
- * - `session-lost`: it was written, the session was lost before the server had acknowledged it, and `unacknowledged` says `drop`: it may
- *   have arrived or not
- * - `poison`: five sessions in a row were lost when it was written, the last three with nothing else on its way: whoever reads it breaks
+ * - `session-lost`: it was written, the session was lost before the server had acknowledged it, and `unacknowledged` says `drop`, or somebody
+ *   else is signed in: it may have arrived or not
+ * - `poison`: five sessions were lost soon after it was written, in the last three with nothing else that was sent on its way: most likely
+ *   it breaks whoever reads it
  */
 export type DropCause =
   | 'overflow'

@@ -44,7 +44,7 @@ export interface ClientOptions extends CommonOptions {
   /**
    * What becomes of events and published messages that were written and not acknowledged when a session is lost, so that nobody knows
    * whether they arrived. `resend`: they are sent again, first and in order, and may arrive twice. `drop`: each is a `drop` event with the
-   * reason `session-lost`. With `resend`, too, one that has ended five sessions in a row is given up, with the reason `poison`.
+   * reason `session-lost`. With `resend`, too, one that has ended five sessions is given up, with the reason `poison`.
    * @default 'resend'
    */
   readonly unacknowledged?: 'resend' | 'drop';

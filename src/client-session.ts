@@ -178,5 +178,8 @@ export class ClientSession {
 }
 
 function poisoned(): SessionLostError {
-  return new SessionLostError(`The session was lost ${GIVEN_UP} times in a row when it was written, and it is given up`, true);
+  return new SessionLostError(
+    `The session was lost ${GIVEN_UP} times when it was written: it is given up, and may be what breaks the server`,
+    true,
+  );
 }

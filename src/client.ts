@@ -231,7 +231,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
 
   /**
    * Signs in as somebody else: from now on `auth` speaks for the client. What belongs to who was there is dropped at once, so that nothing of
-   * it goes out under another name: what waits and what is not acknowledged (a `drop` event each), calls, streams and uploads (they reject
+   * it goes out under another name: what waits (a `drop` event each), what is not acknowledged (`stats.unconfirmed` counts it), calls, streams and uploads (they reject
    * with a {@link ClosedError}), the session, and every subscription and presence: subscribe again for the new one. Then it connects anew,
    * unless it is closed. What its listeners send while they hear of that is dropped as well. For fresh credentials of the same user nothing is to be done: `auth` is asked for them.
    *
@@ -345,7 +345,7 @@ export class Client<C extends Contract = Anything> extends OurEventTarget<Client
    * - {@link CallError} when the server says no, or has no such method (UNIMPLEMENTED)
    * - {@link TimeoutError} when it took longer than its `timeout`
    * - {@link SessionLostError}, `maybeExecuted`, when the session (or, without one, the connection) was lost after it was written and before
-   *   the answer; an `idempotent` call is asked again instead, while the server remembers outcomes
+   *   the answer; an `idempotent` call is asked again instead, while the server remembers outcomes, unless it has ended five sessions
    * - {@link ClosedError} when the client is closed, or was closed meanwhile
    * - a {@link HoldfastError} with the code `CANCELLED` when it was taken back by {@link queued}
    * - {@link QueueFullError} when the outbox has no room

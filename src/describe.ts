@@ -24,7 +24,9 @@ const ENDINGS: Record<Extract<State, { status: 'closed' }>['cause'], string> = {
   superseded: 'another connection has taken its place',
 };
 
+/** What is added where no connection ever opened. */
 const NEVER = '; it has never been open';
+
 /** What a proxy that lets no WebSocket through looks like. */
 const UNREACHED: readonly Loss['kind'][] = ['failed', 'timeout'];
 

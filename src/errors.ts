@@ -185,7 +185,8 @@ export class TimeoutError extends HoldfastError {
 
 /**
  * The session was lost (or, where the server has none, the connection) after something was written and before it was answered or
- * acknowledged. Its code is `SESSION_LOST`. Repeat what may be executed twice; an `idempotent` call is repeated by itself, and executed once.
+ * acknowledged. Its code is `SESSION_LOST`. Repeat what may be executed twice; an `idempotent` call is repeated by itself, and executed once; one
+ * that has ended five sessions is not, and its message says so: it may be what breaks the server.
  *
  * @example
  * const history = await client.call('history').catch((error) => {

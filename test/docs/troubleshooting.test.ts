@@ -16,6 +16,7 @@ import { FakeLifecycle, odd, type World, world } from '../support/face.ts';
 import { readSources } from '../support/laws.ts';
 import { LinkSocket, type Pair, pair } from '../support/link.ts';
 import { tablesOf } from '../support/markdown-tables.ts';
+import { MortalWorld } from '../support/mortal-world.ts';
 import { readDocument, root } from '../support/read-document.ts';
 import { run } from '../support/run-block.ts';
 import { heard, join as joined, startServer } from '../support/service.ts';
@@ -317,7 +318,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
     () => inPair((p) => welcomed(p, (client) => client.channel('room').publish('hi'), { features: [] }), { startClosed: true }),
     () => inPair(({ client }) => client.channel('room').publish('hi'), {}, { authorize: () => false }),
     () => inPair((p) => arrivesAndIsLost(p), { unacknowledged: 'drop' }),
-    () => poisoned(),
+    () => poisoned((client) => client.send('poison').status),
   ],
   '`send()` or `call()` fails': [
     () =>
@@ -340,6 +341,7 @@ const stories: Readonly<Record<string, readonly (() => unknown)[]>> = {
         {},
         { handlers: { methods: { add: never } } },
       ),
+    () => poisoned((client) => thrown(() => client.call('poison', undefined, { idempotent: true, timeout: Infinity }))),
     () => inPair((p) => late(p), { startClosed: true }),
     () => inPair((p) => late(p), {}, { handlers: { methods: { slow: never } } }),
     () => inPair(({ client }) => thrown(() => client.call('slow'))),
@@ -652,22 +654,19 @@ async function arrivesAndIsLost(p: Pair): Promise<void> {
   await p.settle();
 }
 
-/** An event arrives, and the session is lost with whoever reads it, each time. */
-function poisoned(): Promise<unknown[]> {
-  let current: Pair | undefined;
+/** What is asked of this client, or sent by it, ends the server that reads it, each time. */
+async function poisoned(ask: (client: Client) => unknown): Promise<unknown> {
   const poison = () => {
-    current?.socket.vanish();
-    current?.peer.close(4_422);
+    world.die();
+    return never();
   };
-  const deed = async (p: Pair) => {
-    current = p;
-    p.client.send('poison');
-    for (let i = 0; i < 5; i++) {
-      await p.settle();
-      await p.clock.advance(21_000);
-    }
-  };
-  return inPair(deed, {}, { handlers: { events: { poison } } });
+  const world: MortalWorld = new MortalWorld(() => ({ handlers: { events: { poison: () => void poison() }, methods: { poison } } }));
+  await world.opens();
+  const drops: unknown[] = [];
+  world.client.addEventListener('drop', ({ reason }) => drops.push({ reason }));
+  const answer = ask(world.client);
+  await world.run(120_000);
+  return [await answer, drops];
 }
 
 /** A call that is not answered in time. */

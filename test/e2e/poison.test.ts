@@ -58,4 +58,4 @@ it('a message that ends the process of its server is given up after the fifth; a
   culprit.client.send('note', 'the end');
   await until(() => expect(supervisor.notes.at(-1)).toBe('the end'));
   expect(supervisor.deaths).toBe(5);
-}, 60_000);
+});

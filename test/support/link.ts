@@ -146,6 +146,12 @@ export interface Frame {
   readonly [field: string]: unknown;
 }
 
+/** The server dies of what it has just read, and its session with it. */
+export function dies(p: Pair): void {
+  p.socket.cut();
+  p.peer.close(4_422);
+}
+
 /** A pair that connects as soon as promises settle. Retries wait a second each, unless the test says otherwise. */
 export function pair<C extends Contract = Anything>(options: ClientOptions = {}, server: HostOptions<C> = {}): Pair<C> {
   const clock = new FakeClock();

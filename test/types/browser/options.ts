@@ -4,6 +4,7 @@ import {
   backoff,
   type Clock,
   type ClosedCause,
+  type DropCause,
   type DropReason,
   type ErrorCode,
   HoldfastError,
@@ -131,6 +132,25 @@ export function why(reason: DropReason): string {
     case 'expired':
     case 'closed':
     case 'failed':
+      return reason;
+    default:
+      return reason satisfies never;
+  }
+}
+
+export function whyOfClient(reason: DropCause): string {
+  switch (reason) {
+    case 'overflow':
+    case 'expired':
+    case 'replaced':
+    case 'closed':
+    case 'signed-out':
+    case 'too-large':
+    case 'unsupported':
+    case 'volatile':
+    case 'refused':
+    case 'session-lost':
+    case 'poison':
       return reason;
     default:
       return reason satisfies never;
