@@ -537,20 +537,21 @@ export const mutations: readonly Mutation[] = [
   {
     breaks: 'poison: what has ended five sessions is given up',
     file: 'core/suspects.ts',
-    find: 'return after >= GIVEN_UP;',
-    replace: 'return after > GIVEN_UP;',
+    find: 'return counts && before + 1 >= GIVEN_UP;',
+    replace: 'return counts && before >= GIVEN_UP;',
   },
   {
-    breaks: 'poison: what is not written alone is not to blame',
+    breaks: 'poison: what is not on trial is not to blame',
     file: 'core/suspects.ts',
-    find: 'const after = before < SUSPECT || message === this.#trial ? before + 1 : before;',
-    replace: 'const after = before + 1;',
+    find: 'const counts = before === 0 || (before < SUSPECT ? isSoon : message === this.#trial?.message);',
+    replace: 'const counts = before >= 0 || isSoon;',
     and: [
       {
         file: 'core/suspects.ts',
-        find: "    if (this.#trial) return false;\n    return !this.#isSuspect(message) || (this.#proof === 'given' && isQuiet);",
-        replace: '    return isQuiet || !isQuiet;',
+        find: "return !this.#isSuspect(message) || (now >= this.#steadyAt && this.#sign === 'here' && isQuiet());",
+        replace: 'return true;',
       },
+      { file: 'core/suspects.ts', find: '    if (this.#trial) return false;\n', replace: '' },
     ],
   },
 ];
