@@ -60,7 +60,7 @@ export class Trials {
   /** Whether it may be written now; else it waits, with everything behind it. */
   mayWrite(posting: Posting): boolean {
     const { clock, isQuiet } = this.#host;
-    if (this.#suspects.mayWrite(posting, clock.now(), isQuiet)) return true;
+    if (!this.#suspects.exist || this.#suspects.mayWrite(posting, clock.now(), isQuiet)) return true;
     this.#isHolding = true;
     this.#seek();
     return false;
@@ -68,7 +68,7 @@ export class Trials {
 
   /** It was written. */
   wrote(posting: Posting): void {
-    if (this.#suspects.wrote(posting, this.#host.clock.now())) this.#seek();
+    if (this.#suspects.exist && this.#suspects.wrote(posting, this.#host.clock.now())) this.#seek();
   }
 
   /**

@@ -31,8 +31,7 @@ export interface Suspect {
 
 export class Suspects<T extends Suspect> {
   readonly #lost = new WeakMap<T, number>();
-  /** Whether there ever was a suspect: nothing has to be looked up until then. */
-  #areAny = false;
+  #exist = false;
   /** What was written alone, and since when. */
   #trial: { readonly message: T; readonly since: number } | undefined;
   #sign: 'none' | 'asked' | 'here' = 'none';
@@ -41,6 +40,11 @@ export class Suspects<T extends Suspect> {
   #isOpen = false;
   /** How the last connection has ended: a session is lost by it, though that is told when the next one opens. */
   #end = { isAbrupt: false, isSoon: false };
+
+  /** Whether there ever was a suspect: until then nothing has to be asked. */
+  get exist(): boolean {
+    return this.#exist;
+  }
 
   /** Another connection. */
   opened(now: number, random: number): void {
@@ -69,7 +73,7 @@ export class Suspects<T extends Suspect> {
     if (!isAbrupt) return false;
     const counts = before === 0 || (before < SUSPECT ? isSoon : message === this.#trial?.message);
     this.#lost.set(message, counts ? before + 1 : before);
-    this.#areAny ||= counts && before + 1 >= SUSPECT;
+    this.#exist ||= counts && before + 1 >= SUSPECT;
     return counts && before + 1 >= GIVEN_UP;
   }
 
@@ -119,6 +123,6 @@ export class Suspects<T extends Suspect> {
   }
 
   #isSuspect(message: T): boolean {
-    return this.#areAny && (this.#lost.get(message) ?? 0) >= SUSPECT;
+    return (this.#lost.get(message) ?? 0) >= SUSPECT;
   }
 }
