@@ -63,7 +63,7 @@ export interface Posting {
   again?(): number | undefined;
   /** Takes it back while it waits; false when it does not. */
   cancel(): boolean;
-  /** Of a question, whether it is not answered. */
+  /** Of a question, whether nothing has come of it yet: neither its answer nor an item. */
   readonly isPending?: boolean;
 }
 
@@ -221,6 +221,8 @@ class Asked {
   #received = false;
   #withdraw: (() => boolean) | undefined;
   #over = false;
+  /** Whether items of its answer have come in this session. */
+  #flows = false;
 
   constructor(question: Question, host: CallerHost, calls: Calls<Asked>) {
     this.#question = question;
@@ -235,10 +237,10 @@ class Asked {
     if (question.timeout <= MAX_DELAY) this.#timer = host.clock.setTimeout(this.#expire, clampDelay(question.timeout));
     question.signal?.addEventListener('abort', this.#abort);
     const { kind = 'call', name, payload, needs } = question;
-    const isOver = () => this.#over;
+    const isPending = () => !this.#over && !this.#flows;
     this.#posting = {
       get isPending() {
-        return !isOver();
+        return isPending();
       },
       kind,
       name,
@@ -285,6 +287,7 @@ class Asked {
   }
 
   item(data: unknown, cursor: unknown): boolean {
+    this.#flows = true;
     return this.#question.item?.(data, cursor) === true;
   }
 
@@ -307,6 +310,7 @@ class Asked {
   lost(mayAsk = false): Posting | undefined {
     if (mayAsk && this.#question.again?.(this.#received) !== undefined) {
       this.#id = undefined; // it has another one next time
+      this.#flows = false;
       return this.#posting;
     }
     this.fail(this.#lostError());

@@ -381,6 +381,7 @@ export class Conversation {
         break;
       case 'item':
         this.#caller.item(frame.id, frame.data, frame.cursor);
+        this.#transmitter.trials.heard(false);
         break;
       case 'end':
         this.#caller.response(frame.id, undefined);

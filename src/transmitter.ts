@@ -101,7 +101,7 @@ export class Transmitter {
   /** The session of this connection, or that there is none. */
   use(line: Line | undefined): void {
     this.#line = line;
-    if (line) this.trials.ended(); // what was on trial was so in the session before
+    if (line) this.trials.ended(); // the one before, with what was on trial in it
   }
 
   /** Puts back what was written in a session that was lost: ahead of everything that waits, of what has come back before too. */
@@ -160,6 +160,7 @@ export class Transmitter {
   #withdraw(posting: Posting, entry: Entry<Posting>): boolean {
     const again = this.#readmitted.get(posting);
     this.#readmitted.delete(posting);
+    this.wake(); // something may have waited for its trial
     return this.#outbox.remove(again ?? entry) || this.#line?.withdraw(posting) === true;
   }
 
@@ -299,7 +300,9 @@ export class Transmitter {
     const error = line ? line.post(posting.frame(), posting.payload, posting) : this.#add(posting.frame(), posting.payload);
     if (error) drops.push(() => posting.dropped('too-large', error));
     else if (!line) posting.sent();
-    else if (this.#canTry && !isLast) this.trials.wrote(posting);
+    else if (isLast)
+      this.trials.ended(); // nothing is alone any more
+    else if (this.#canTry) this.trials.wrote(posting);
   }
 
   /** Whether the server can show that it lives, and how far it is: else nobody is on trial. */

@@ -52,9 +52,14 @@ export class Trials {
     return this.#suspects.lost(posting);
   }
 
-  /** Nothing is on trial any more. */
+  /** The session is over. */
   ended(): void {
     this.#suspects.ended();
+  }
+
+  /** Something else is on its way: what is on trial is not alone any more. */
+  disturbed(): void {
+    this.#suspects.disturbed();
   }
 
   /** Whether it may be written now; else it waits, with everything behind it. */

@@ -16,8 +16,10 @@
 const SUSPECT = 2;
 /** Sessions that may be lost with it, the last ones on trial. */
 export const GIVEN_UP = 5;
-/** What a connection lives at least before something is on trial, and up to twice that; milliseconds. */
+/** What a connection lives before something is on trial, up to twice that, and twice as long after each trial that was lost; milliseconds. */
 const STEADY = 2_000;
+/** Sessions in a row that were lost while suspects were waiting: it is something else that they are lost by. */
+const ALIBIS = 2;
 /** How long a call on trial is waited for, where its answer takes longer; milliseconds. */
 const TRIAL = 3_000;
 /** Who dies of a message dies so soon; milliseconds. */
@@ -25,21 +27,28 @@ const SOON = 10_000;
 
 /** What may be on trial. */
 export interface Suspect {
-  /** Whether it was received, and somebody still works on it; undefined where nobody would know. */
+  /** Of a question, whether nothing has come of it yet. */
   readonly isPending?: boolean;
 }
 
+/** What the end of a connection says of messages. */
+const NOTHING = { isAbrupt: false, isSoon: false, isAlibi: false };
+
 export class Suspects<T extends Suspect> {
-  readonly #lost = new WeakMap<T, number>();
+  #lost = new WeakMap<T, number>();
   #exist = false;
   /** What was written alone, and since when. */
   #trial: { readonly message: T; readonly since: number } | undefined;
   #sign: 'none' | 'asked' | 'here' = 'none';
   #openedAt = 0;
-  #steadyAt = 0;
+  /** How long a connection has to last. */
+  #steady = 0;
+  /** The suspect that waits on this connection, on which no trial has begun. */
+  #waiting: T | undefined;
+  #alibis = 0;
   #isOpen = false;
   /** How the last connection has ended: a session is lost by it, though that is told when the next one opens. */
-  #end = { isAbrupt: false, isSoon: false };
+  #end = NOTHING;
 
   /** Whether there ever was a suspect: until then nothing has to be asked. */
   get exist(): boolean {
@@ -51,7 +60,8 @@ export class Suspects<T extends Suspect> {
     this.#isOpen = true;
     this.#sign = 'none';
     this.#openedAt = now;
-    this.#steadyAt = now + STEADY * (1 + random);
+    this.#steady = STEADY * (1 + random);
+    this.#waiting = undefined;
   }
 
   /**
@@ -62,7 +72,9 @@ export class Suspects<T extends Suspect> {
    */
   closed(now: number, isAbrupt: boolean, isQuiet: boolean): void {
     this.#look(now, isQuiet);
-    if (this.#isOpen) this.#end = { isAbrupt, isSoon: now - this.#openedAt <= SOON }; // attempts that fail later say nothing
+    const isSoon = now - this.#openedAt <= SOON;
+    const isAlibi = isAbrupt && isQuiet && this.#waiting !== undefined && !this.#trial;
+    if (this.#isOpen) this.#end = { isAbrupt, isSoon, isAlibi }; // attempts that fail later say nothing
     this.#isOpen = false;
   }
 
@@ -80,19 +92,30 @@ export class Suspects<T extends Suspect> {
   /** The session is over, and with it what was on trial. */
   ended(): void {
     this.#trial = undefined;
+    if (this.#end.isAlibi && ++this.#alibis >= ALIBIS) this.#acquitAll();
+    this.#end = NOTHING;
+  }
+
+  /** Something else is on its way: what is on trial is not alone any more. */
+  disturbed(): void {
+    this.#trial = undefined;
   }
 
   /** Whether it may be written now; else {@link wish} says what is waited for. */
   mayWrite(message: T, now: number, isQuiet: () => boolean): boolean {
     if (this.#trial) this.#look(now, isQuiet());
     if (this.#trial) return false;
-    return !this.#isSuspect(message) || (now >= this.#steadyAt && this.#sign === 'here' && isQuiet());
+    if (!this.#isSuspect(message)) return true;
+    this.#waiting = message;
+    return now >= this.#steadyAt && this.#sign === 'here' && isQuiet();
   }
 
   /** It was written. True where it is on trial now. */
   wrote(message: T, now: number): boolean {
     if (!this.#isSuspect(message)) return false;
     this.#trial = { message, since: now };
+    this.#waiting = undefined;
+    this.#alibis = 0;
     this.#sign = 'none';
     return true;
   }
@@ -120,6 +143,18 @@ export class Suspects<T extends Suspect> {
     if (!isDone && now < since + TRIAL) return;
     this.#lost.delete(message);
     this.#trial = undefined;
+  }
+
+  /** From when on what waits may be on trial. */
+  get #steadyAt(): number {
+    const lost = this.#waiting ? (this.#lost.get(this.#waiting) ?? 0) : 0;
+    return this.#openedAt + this.#steady * 2 ** Math.max(0, lost - SUSPECT);
+  }
+
+  /** It was something else. */
+  #acquitAll(): void {
+    this.#lost = new WeakMap();
+    this.#alibis = 0;
   }
 
   #isSuspect(message: T): boolean {

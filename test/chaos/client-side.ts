@@ -82,7 +82,7 @@ export class ClientSide {
       if (client.stats.connections > 1) this.#witness.surprised('a session was lost');
       this.#known = this.#sent; // what was lost is not waited for
     });
-    client.addEventListener('close', () => this.#witness.closed());
+    client.addEventListener('close', ({ code }) => this.#witness.closed(code));
     client.addEventListener('drop', (event) => this.#dropped(event));
     client.addEventListener('unhandled', ({ kind, name }) => this.#witness.surprised(`the client has no handler for the ${kind} ${name}`));
     client.on('note', (data) => this.#note(data));

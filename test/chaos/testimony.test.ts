@@ -76,7 +76,7 @@ describe('what two sides tell', () => {
     client.subscribed('news');
     ask();
     server.published('news', () => 1); // into a connection that is gone
-    client.closed();
+    client.closed(1006);
     client.gap('news');
     open(true);
     server.published('news', () => 1);

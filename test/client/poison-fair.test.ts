@@ -2,8 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { presence } from '../../src/presence.ts';
+import type { Receipt } from '../../src/receipt.ts';
 import { stream } from '../../src/stream.ts';
 import { StreamItem } from '../../src/streaming.ts';
+import { Random } from '../simulation/random.ts';
 import { type HandServer, handServer, listens, told } from '../support/hand-server.ts';
 import { MortalWorld } from '../support/mortal-world.ts';
 
@@ -42,6 +44,26 @@ describe('innocent messages arrive', () => {
     await world.run(300_000);
     expect([world.deaths, world.drops]).toEqual([40, []]);
     expect(receipts.map(({ status }) => status)).toEqual(notes.map(() => 'acknowledged'));
+  });
+
+  it.each([500, 2_000, 5_000])('where the server dies 100 times, of others, after %i ms on average', async (mean) => {
+    const world = new MortalWorld();
+    const random = new Random(mean);
+    const live = (): unknown =>
+      world.deaths < 100 &&
+      world.wait(-mean * Math.log(1 - random.next())).then(() => {
+        world.die();
+        live();
+      });
+    live();
+    const receipts: Receipt[] = [];
+    for (let i = 0; i < 200; i++) {
+      receipts.push(world.client.send('note', i));
+      await world.run(mean / 2);
+    }
+    await world.run(200_000);
+    expect([world.deaths, world.drops]).toEqual([100, []]);
+    expect(receipts.map(({ status }) => status)).toEqual(receipts.map(() => 'acknowledged'));
   });
 
   it.each<[string, (s: HandServer) => unknown]>([
@@ -222,6 +244,39 @@ describe('a suspect', () => {
       if (round === 50) await s.says({ type: 'ack', received: 1 });
     }
     expect(written).toEqual(['ping', 'event a #1', 'ping', 'event b #2', 'ping']);
+  });
+
+  it('that is a stream holds nobody up for longer than until its next item', async () => {
+    const world: MortalWorld = new MortalWorld(() => ({
+      handlers: {
+        methods: {
+          async *ticks(_, { cursor = 0 }) {
+            for (let i = Number(cursor) + 1; ; i++) {
+              await world.wait(100);
+              yield new StreamItem(i, i);
+            }
+          },
+        },
+      },
+    }));
+    await world.opens();
+    for (let i = 0; i < 10; i++)
+      void (async () => {
+        for await (const _ of stream(world.client, 'ticks'));
+      })();
+    await world.run(1_000);
+    for (let i = 0; i < 2; i++) {
+      world.die();
+      await world.run(100);
+      await world.opens();
+      await world.run(500);
+    }
+    world.die();
+    await world.run(100);
+    await world.opens();
+    const receipt = world.client.send('behind them');
+    await world.run(7_000); // 3 s until the connection has lasted, and a tenth of a second each
+    expect([receipt.status, world.drops]).toEqual(['acknowledged', []]);
   });
 
   it('is forgotten with who it belongs to: nobody waits for it any more', async () => {

@@ -109,13 +109,14 @@ it.each([
 });
 
 describe('innocent messages are never given up', () => {
-  it('by a server that dies before it shows a sign of life, fifty times', async () => {
+  it('by a server that dies of whatever is said first, fifty times', async () => {
     const m: Mortal = new Mortal({}, ({ type }) => m.lives.length <= 50 && type !== 'hello');
     const names = ['a', 'b', 'c'];
     const receipts = names.map((name) => m.s.client.send(name));
     expect(await m.survive(60)).toBe(51);
     expect(receipts.map(({ status }) => status)).toEqual(names.map(() => 'acknowledged'));
-    expect(m.lives.slice(2, 50).flat()).toEqual(Array(48).fill('ping'));
+    // Two lives in which only a ping was said are an alibi for all: they are written as ever.
+    expect(m.lives.slice(0, 5).map(([first]) => first)).toEqual(['event a #1', 'event a #1', 'ping', 'ping', 'event a #1']);
   });
 
   it('by a server that dies of everything twice, one after the other', async () => {

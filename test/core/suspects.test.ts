@@ -19,17 +19,18 @@ class Lives {
     return this.dies(message, isAbrupt);
   }
 
-  /** A connection that has lasted, and has shown a sign of life. */
-  steady(): void {
+  /** A connection that has lasted long enough for this one, and has shown a sign of life. */
+  steady(message: Suspect): void {
     this.suspects.opened(this.now, 1);
-    this.now += STEADY;
+    this.suspects.mayWrite(message, this.now, quiet);
+    this.now = this.suspects.wish(this.now) as number;
     this.suspects.wish(this.now);
     this.suspects.signed();
   }
 
   /** One session in which it is on trial, and which is lost. True when it is given up. */
   tried(message: Suspect, isAbrupt = true): boolean {
-    this.steady();
+    this.steady(message);
     if (!this.suspects.mayWrite(message, this.now, quiet)) throw new Error('it may not be written');
     this.suspects.wrote(message, this.now);
     return this.dies(message, isAbrupt);
@@ -113,7 +114,7 @@ describe('a suspect', () => {
 
   it('lets others pass until it is on trial, and nobody then until the server is seen to have lived on', () => {
     const { suspects, lives, message } = suspect();
-    lives.steady();
+    lives.steady(message);
     expect(mayWrite(lives, {}, busy)).toBe(true);
     expect(suspects.wrote(message, lives.now)).toBe(true);
     expect([mayWrite(lives, {}), suspects.wish(lives.now)]).toEqual([false, 'sign']);
@@ -125,7 +126,7 @@ describe('a suspect', () => {
 
   it('is none any more when it is acquitted', () => {
     const { suspects, lives, message } = suspect();
-    lives.steady();
+    lives.steady(message);
     suspects.wrote(message, lives.now);
     suspects.wish(lives.now);
     suspects.signed();
@@ -136,7 +137,7 @@ describe('a suspect', () => {
   it.each([true, false])('that is a call is on trial until it is answered, or for three seconds (a sign of life: %s)', (isSigned) => {
     const call = { isPending: true };
     const { suspects, lives } = suspect(call);
-    lives.steady();
+    lives.steady(call);
     suspects.wrote(call, lives.now);
     suspects.wish(lives.now);
     if (isSigned) suspects.signed();
@@ -164,7 +165,7 @@ describe('a suspect', () => {
       fc.property(fc.array(fc.boolean(), { maxLength: 30 }), (acquitted) => {
         const { suspects, lives, message } = suspect();
         for (const isAcquitted of acquitted) {
-          lives.steady();
+          lives.steady(message);
           if (isAcquitted && suspects.wrote(message, lives.now)) {
             suspects.wish(lives.now);
             suspects.signed();
@@ -174,6 +175,76 @@ describe('a suspect', () => {
         }
       }),
     );
+  });
+
+  it('waits twice as long after each trial that was lost', () => {
+    const { lives, suspects, message } = suspect();
+    const waits: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      suspects.opened(lives.now, 1);
+      mayWrite(lives, message);
+      waits.push((suspects.wish(lives.now) as number) - lives.now);
+      lives.tried(message);
+    }
+    expect(waits).toEqual([STEADY, 2 * STEADY, 4 * STEADY]);
+  });
+
+  it.each([true, false])('has an alibi where two connections in a row die while it waits, and nothing is on its way (%s)', (isQuiet) => {
+    const { lives, suspects, message } = suspect();
+    for (let i = 0; i < 2; i++) {
+      suspects.opened(lives.now, 1);
+      expect(mayWrite(lives, message)).toBe(false);
+      suspects.closed(lives.now + 100, true, isQuiet);
+      suspects.ended();
+    }
+    suspects.opened(lives.now, 1);
+    expect(mayWrite(lives, message)).toBe(isQuiet);
+  });
+
+  it.each<[string, (suspects: Suspects<Suspect>, now: number) => void]>([
+    ['the session went on', (suspects, now) => suspects.closed(now, true, true)],
+    [
+      'that was no death',
+      (suspects, now) => {
+        suspects.closed(now, false, true);
+        suspects.ended();
+      },
+    ],
+  ])('has no alibi where %s', (_, end) => {
+    const { lives, suspects, message } = suspect();
+    for (let i = 0; i < 5; i++) {
+      suspects.opened(lives.now, 1);
+      expect(mayWrite(lives, message)).toBe(false);
+      end(suspects, lives.now + 100);
+    }
+  });
+
+  it('has no alibi where it did not wait, or where there was a trial between', () => {
+    const { lives, suspects, message } = suspect();
+    for (let i = 0; i < 5; i++) {
+      suspects.opened(lives.now, 1);
+      suspects.closed(lives.now + 100, true, true);
+      suspects.ended();
+    }
+    for (let i = 0; i < 2; i++) {
+      suspects.opened(lives.now, 1);
+      expect(mayWrite(lives, message)).toBe(false);
+      suspects.closed(lives.now + 100, true, true);
+      suspects.ended();
+      if (i === 0) lives.tried(message);
+    }
+    suspects.opened(lives.now, 1);
+    expect(mayWrite(lives, message)).toBe(false);
+  });
+
+  it('is not alone any more when something else is written all the same', () => {
+    const { lives, suspects, message } = suspect();
+    for (let i = 0; i < 10; i++) {
+      lives.steady(message);
+      suspects.wrote(message, lives.now);
+      suspects.disturbed();
+      expect(lives.dies(message)).toBe(false);
+    }
   });
 
   it('was on trial in its session alone', () => {
@@ -186,7 +257,7 @@ describe('a suspect', () => {
 
   it('is on trial still where its session goes on, over a connection that has shown nothing yet', () => {
     const { suspects, lives, message } = suspect();
-    lives.steady();
+    lives.steady(message);
     suspects.wrote(message, lives.now);
     suspects.closed(lives.now, true, false);
     suspects.opened(lives.now, 1);

@@ -7,8 +7,9 @@
 interface Upward {
   readonly id: number;
   readonly how: string;
-  /** Processes of the server that it has ended. */
+  /** Processes of the server that it has ended, and how many of them the client has seen to end. */
   deaths: number;
+  seen: number;
   /** The client said that it will not be sent. */
   dropped: boolean;
   /** The client said that the server has it, or that nobody will know. */
@@ -79,6 +80,8 @@ export class Oracle {
   /** The process of the server that published a message. */
   readonly #publishers = new Map<string, number>();
   #isOpen = false;
+  /** What the server has died of just now. */
+  #killer: Upward | undefined;
   #opened = 0;
   /** Sessions that the client was told it had lost. */
   #lost = 0;
@@ -102,12 +105,15 @@ export class Oracle {
   }
 
   /** The client says that its connection is gone: nothing of it may come any more. */
-  closed(): void {
+  closed(code: number): void {
+    const killer = this.#isOpen && code === 1006 ? this.#killer : undefined; // else the client was not there to see it
+    this.#killer = undefined;
+    if (killer && ++killer.seen > DEATHS) this.#violated(`event ${killer.id} has killed ${killer.seen} times`);
     this.#isOpen = false;
   }
 
   sent(id: number, how: string): void {
-    this.#upward.set(id, { id, how, deaths: 0, dropped: false, receipt: undefined, handled: [] });
+    this.#upward.set(id, { id, how, deaths: 0, seen: 0, dropped: false, receipt: undefined, handled: [] });
   }
 
   /** A process of the server has read it, and has died of it. */
@@ -115,7 +121,8 @@ export class Oracle {
     const message = this.#upward.get(id);
     if (!message) return this.#violated(`event ${id} has killed, and was never sent`);
     if (message.dropped) this.#violated(`event ${id} was reported as dropped, and then killed`);
-    if (++message.deaths > DEATHS) this.#violated(`event ${id} has killed ${message.deaths} times`);
+    message.deaths++;
+    this.#killer = message;
   }
 
   dropped(id: number, reason?: string): void {

@@ -347,7 +347,7 @@ class World {
     });
     client.addEventListener('close', ({ code, reason }) => {
       this.#log(`lost ${code}${reason && ` (${reason})`}`);
-      this.#oracle.closed();
+      this.#oracle.closed(code);
     });
     client.addEventListener('drop', ({ kind, data, reason }) => {
       if (kind !== 'event') return;

@@ -133,7 +133,7 @@ export function handServer(options: ClientOptions = {}): HandServer {
 export async function listens(s: HandServer, isEnd: (frame: Frame) => boolean = () => false): Promise<{ heard: string[]; all: boolean }> {
   const heard: string[] = [];
   let received = 0;
-  for (let silences = 0; silences < 2; await s.clock.advance(3_000)) {
+  for (let silences = 0; silences < 5; await s.clock.advance(3_000)) {
     silences++;
     for (let frames = s.news(); frames.length > 0; frames = s.news())
       for (const frame of frames) {
